@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` alone lists the targets. Recipes stay short; the logic lives in functions/twinguard/cli.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+CLI := $(RUN) -m twinguard.cli
+LOCK := $(VENV)/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
+	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
+	$(if $(UPGRADE),--upgrade)
+
+export PYTHONPATH := $(CURDIR)/functions
+# Compiled modules start several times faster, so a setting that forbids them does not count here.
+unexport PYTHONDONTWRITEBYTECODE
+
+# $(call needs,NAME,EXAMPLE): stop with `NAME=EXAMPLE missing` where the variable is empty.
+needs = $(if $($(1)),,$(error $(1)=$(2) missing))
+changes = $(if $(APPLY),--apply)
+
+.PHONY: help demo drill scale-down-staging wake holds policy-check schema test lint types format \
+	bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# --- use it ----------------------------------------------------------------------------------
+
+demo: $(VENV)/.cli ## Run the whole flow on this machine, no cloud account needed
+	@$(CLI).demo
+
+drill: $(VENV)/.cli ## Rehearse an environment's budget end to end: ENV=staging
+	$(call needs,ENV,staging)
+	@$(CLI).drill --env $(ENV)
+
+scale-down-staging: $(VENV)/.cli ## Put staging to sleep now: PROJECT=my-project, APPLY=1 to do it
+	$(call needs,PROJECT,my-project)
+	@$(CLI).scale down --env staging --project $(PROJECT) $(changes)
+
+wake: $(VENV)/.cli ## End holds: ENV=staging, HOLD=night|manual|budget|all, APPLY=1 to do it
+	$(call needs,ENV,staging)
+	@$(CLI).scale wake --env $(ENV) $(if $(HOLD),--hold $(HOLD)) $(changes)
+
+holds: $(VENV)/.cli ## Show what is held and why: ENV=staging
+	$(call needs,ENV,staging)
+	@$(CLI).scale holds --env $(ENV)
+
+policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
+	@$(CLI).policies $(if $(JSON),--json)
+
+# --- change it -------------------------------------------------------------------------------
+
+test: $(VENV)/.dev ## Run all tests; ARGS="-k budget" for some
+	@$(RUN) -m pytest -n auto $(ARGS)
+
+lint: $(VENV)/.dev ## Check style: Python, YAML, shell
+	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
+	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run
+
+types: $(VENV)/.dev ## Check types, strictly
+	@$(RUN) -m mypy functions
+
+format: $(VENV)/.dev ## Rewrite Python files in the common style
+	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format .
+
+schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README's table
+	@$(CLI).policies --write
+
+bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
+	@for file in tests/bench/bench_*.py; do $(RUN) "$$file" || exit 1; done
+
+lock: $(VENV)/.dev ## Lock the requirement files anew; UPGRADE=1 to take newer versions
+	@$(LOCK) --group dev -o requirements-dev.txt
+	@$(LOCK) --group cli -c requirements-dev.txt -o requirements-cli.txt
+	@$(LOCK) -c requirements-dev.txt -o functions/requirements.txt
+
+clean: ## Remove everything that make made
+	@rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find functions tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the Python environment, made once -------------------------------------------------------
+
+$(RUN):
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) is missing: install Python 3.11 or newer, or name it: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is older than 3.11: name a newer one: make PYTHON=python3.12 …" >&2; exit 1; }
+	@rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.cli: requirements-cli.txt | $(RUN)
+	@echo "Installing $< into $(VENV), once"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(RUN)
+	@echo "Installing $< into $(VENV), once"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $(VENV)/.cli $@

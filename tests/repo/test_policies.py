@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policies in `environments/` hold strategy.md's numbers, and every mistake in one is named."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from twinguard import config, plain
+from twinguard.errors import Misconfigured
+from twinguard.policy import Channel, Environment, Level, Policy
+
+ENVIRONMENTS = Path(__file__).parents[2] / "environments"
+STAGING = (ENVIRONMENTS / "staging" / "policy.yaml").read_text()
+EVERYBODY = (Channel.EMAIL, Channel.SLACK, Channel.SMS, Channel.PAGERDUTY)
+SECTION_12_3 = {
+    Level.LOW: (Channel.EMAIL,),
+    Level.MEDIUM: (Channel.EMAIL, Channel.SLACK),
+    Level.HIGH: (Channel.EMAIL, Channel.SLACK),
+    Level.CRITICAL: EVERYBODY,
+}
+
+
+def policy_of(environment: Environment) -> Policy:
+    return config.load(config.path_of(environment))
+
+
+@pytest.mark.parametrize("environment", Environment)
+def test_a_policy_loads_and_survives_the_trip_to_a_function(environment):
+    policy = policy_of(environment)
+
+    assert config.parse(config.render(policy), "TWINGUARD_POLICY") == policy
+
+
+def test_every_folder_is_an_environment():
+    assert {path.parent.name for path in ENVIRONMENTS.glob("*/policy.yaml")} == set(Environment)
+
+
+@pytest.mark.parametrize("environment", Environment)
+def test_an_editor_accepts_the_policy_by_the_schema(environment):
+    text = config.path_of(environment).read_text()
+    schema = json.loads((ENVIRONMENTS / "policy.schema.json").read_text())
+    value = plain.from_yaml(text, "policy.yaml")
+
+    assert "\n# yaml-language-server: $schema=../policy.schema.json\n" in text
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(value)] == []
+
+
+def test_the_schema_file_is_fresh():
+    """Regenerate it with `make schema`."""
+    written = json.loads((ENVIRONMENTS / "policy.schema.json").read_text())
+
+    assert written == config.schema()
+
+
+@pytest.mark.parametrize(
+    ("environment", "project", "amount", "percents"),
+    [
+        (Environment.PRODUCTION, "living-twin-prod", 5000, (50, 75, 90, 100)),
+        (Environment.STAGING, "living-twin-staging", 500, (75, 90, 100)),
+        (Environment.DEVELOPMENT, "living-twin-dev", 100, (90, 100)),
+        (Environment.CI, "living-twin-ci", 50, (100,)),
+    ],
+)
+def test_the_money_is_the_strategys(environment, project, amount, percents):
+    policy = policy_of(environment)
+    budget = policy.budget
+
+    assert budget is not None
+    assert (policy.project.id, policy.region) == (project, "europe-west1")
+    assert budget.name == f"living-twin-{environment}-budget"
+    assert (budget.amount, budget.currency) == (Decimal(amount), "USD")
+    assert tuple(threshold.percent for threshold in budget.thresholds) == percents
+    assert budget.thresholds[-1].level is Level.CRITICAL
+    assert tuple(threshold.percent for threshold in budget.forecast) == (100,)
+    assert budget.cap.enabled
+    assert budget.cap.stop_serving == (environment is not Environment.PRODUCTION)
+    assert not budget.cap.unlink_billing
+
+
+@pytest.mark.parametrize(
+    ("environment", "routes"),
+    [
+        (Environment.PRODUCTION, SECTION_12_3),
+        (Environment.STAGING, SECTION_12_3),
+        (Environment.DEVELOPMENT, SECTION_12_3),
+        (Environment.CI, dict.fromkeys(Level, (Channel.EMAIL,))),
+        (Environment.LOCAL, {}),
+    ],
+)
+def test_alerts_go_where_the_strategy_sends_them(environment, routes):
+    assert policy_of(environment).alerts.routes == routes
+
+
+def test_local_costs_nothing_and_tells_nobody():
+    policy = policy_of(Environment.LOCAL)
+
+    assert (policy.budget, policy.schedule, policy.services) == (None, None, {})
+
+
+WORKER = "  living-twin-worker: {critical: false}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "amount: 500",
+            "amuont: 500",
+            "budget.amuont: unknown key; did you mean amount? Otherwise remove it.",
+        ),
+        (
+            "owner: platform\n",
+            "owner: platform\ncolour: red\n",
+            (
+                "colour: unknown key; here the keys are alerts, budget, environment, events, "
+                "labels, project, region, retention, schedule, services, subscriptions. "
+                "Otherwise remove it."
+            ),
+        ),
+        (
+            WORKER,
+            "  living-twin-worker: {critical: false, crit: 1}\n",
+            (
+                "services.living-twin-worker.crit: unknown key; did you mean critical? "
+                "Otherwise remove it."
+            ),
+        ),
+        ("  name: living-twin-staging-budget\n", "", "budget.name: missing; add it"),
+        ("region: europe-west1\n", "", "region: missing; add it"),
+        (
+            WORKER,
+            "  living-twin-worker: {}\n",
+            "services.living-twin-worker.critical: missing; add it",
+        ),
+        (
+            "percent: 75",
+            "percent: 95",
+            "budget.thresholds: percents must ascend without repeats; got 95, 90, 100: sort them",
+        ),
+        ("percent: 75", "percent: 0", "budget.thresholds: every percent must be above zero"),
+        (
+            "  amount: 500\n",
+            "",
+            (
+                "budget.amount is missing; a cap cannot be computed without it: add an amount, "
+                "or remove thresholds, forecast and cap"
+            ),
+        ),
+        (
+            "amount: 500",
+            "amount: 0",
+            "budget.amount must be above zero; remove it to run without a cap",
+        ),
+        (
+            "percent: 100, level: critical",
+            "percent: 99, level: critical",
+            (
+                "budget.thresholds must contain the cap's percent (100), or the cap has no event "
+                "to act on: add it"
+            ),
+        ),
+        (
+            "enabled: true",
+            "enabled: true\n    percent: 0",
+            "budget.cap.percent must be above zero; set cap.enabled to false to run without a cap",
+        ),
+        (
+            "stop_serving: true",
+            "unlink_billing: true",
+            "budget.cap.unlink_billing stops everything; it needs cap.stop_serving: true as well",
+        ),
+        (
+            "enabled: true",
+            "enabled: true\n    release: {reads: 9}",
+            "budget.cap.release.reads: 9 is out of range; write a whole number <= 5",
+        ),
+        (
+            "Europe/Brussels",
+            "Europe/Brusels",
+            (
+                "schedule.time_zone 'Europe/Brusels' is not in the tz database; "
+                "write it like Europe/Brussels"
+            ),
+        ),
+        (
+            "services: [living-twin-api, ",
+            "services: [living-twin-apo, ",
+            (
+                "schedule.services: unknown service living-twin-apo; "
+                "add it under services or remove it here"
+            ),
+        ),
+        (
+            "subscriptions: [living-twin-ingest-push, ",
+            "subscriptions: [ingest, ",
+            (
+                "schedule.subscriptions: unknown subscription ingest; "
+                "add it under subscriptions or remove it here"
+            ),
+        ),
+        (
+            WORKER,
+            f"{WORKER}  twinguard-on-budget: {{critical: true}}\n",
+            (
+                "twinguard-on-budget belongs to Twinguard's own control plane and can never be "
+                "held; remove it"
+            ),
+        ),
+        ('at: "02:00"', 'at: "06:30"', "schedule.night and schedule.morning are the same"),
+        (
+            'at: "02:00"',
+            'at: "24:00"',
+            (
+                'schedule.night.at: "24:00" does not match ^([01][0-9]|2[0-3]):[0-5][0-9]$; '
+                'write it like "02:00"'
+            ),
+        ),
+        (
+            'at: "02:00"',
+            "at: 02:00",
+            (
+                "schedule.night.at: 02:00 means different things to different YAML readers; "
+                'write "02:00" for text, true or false, or plain digits'
+            ),
+        ),
+        (
+            "days: [mon, tue",
+            "days: [mon, mon",
+            "schedule.morning: days must not repeat a day",
+        ),
+        (
+            "days: [mon, ",
+            "days: [monday, ",
+            'schedule.morning.days[0]: "monday" is not known; did you mean mon?',
+        ),
+        (
+            "amount: 500",
+            "amount: true",
+            "budget.amount: true is not a number; write digits, as 12.34",
+        ),
+        (
+            "owner: platform",
+            "owner: 5",
+            "labels.owner: 5 is not text; write it in quotes",
+        ),
+        (
+            WORKER,
+            "  living-twin-worker: {critical: 0}\n",
+            (
+                "services.living-twin-worker.critical: 0 is not true or false; "
+                "write one of the two, without quotes"
+            ),
+        ),
+        (
+            WORKER,
+            "  Worker: {critical: false}\n",
+            (
+                'services.Worker: "Worker" does not match ^[a-z][a-z0-9-]{1,61}[a-z0-9]$; '
+                "write it like living-twin-api"
+            ),
+        ),
+        (
+            "amount: 500",
+            "amount: 500\n  amount: 600",
+            "budget.amount: stands twice, again in line 16; keep one",
+        ),
+        (
+            "environment: staging\nproject",
+            "environment: stagging\nproject",
+            'environment: "stagging" is not known; did you mean staging?',
+        ),
+        (
+            "environment: staging\nproject",
+            "environment: production\nproject",
+            (
+                "environment: production stands in the folder staging; "
+                "make the two the same, or move the file"
+            ),
+        ),
+        (
+            "critical: [email, ",
+            "critical: [fax, ",
+            'alerts.routes.critical[0]: "fax" is not known; choose email, pagerduty, slack, sms.',
+        ),
+        (
+            "low: [email]",
+            "lowish: [email]",
+            'alerts.routes.lowish: "lowish" is not known; did you mean low?',
+        ),
+        (
+            "region: europe-west1",
+            "region: Europe",
+            'region: "Europe" does not match ^[a-z]+-[a-z]+[0-9]+$; write it like europe-west1',
+        ),
+    ],
+)
+def test_a_mistake_is_refused_with_file_key_and_remedy(tmp_path, old, new, message):
+    path = tmp_path / "staging" / "policy.yaml"
+    path.parent.mkdir()
+    assert STAGING.count(old) == 1, f"{old!r} must stand in staging's policy once"
+    path.write_text(STAGING.replace(old, new))
+
+    with pytest.raises(Misconfigured) as raised:
+        config.load(path)
+
+    assert str(raised.value) == f"{path}: {message}"
