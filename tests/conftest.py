@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for all tests: the emulators, one of each for a worker, started when first asked for.
+
+Tests keep apart by project id (`project`), not by restarting. See `servers.py`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+import servers
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator(tmp_path_factory) -> Iterator[servers.Server]:
+    """A running Firestore emulator; clients need its `environment`, see `firestore_server`."""
+    with servers.firestore(tmp_path_factory.mktemp("firestore")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator(tmp_path_factory) -> Iterator[servers.Server]:
+    """A running Pub/Sub emulator; clients need its `environment`, see `pubsub_server`."""
+    with servers.pubsub(tmp_path_factory.mktemp("pubsub")) as server:
+        yield server
+
+
+@pytest.fixture
+def project() -> str:
+    """A project id that no other test uses."""
+    return f"demo-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def firestore_server(firestore_emulator, monkeypatch) -> servers.Server:
+    """The Firestore emulator, with the environment of this test pointing at it."""
+    for name, value in firestore_emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    return firestore_emulator
+
+
+@pytest.fixture
+def pubsub_server(pubsub_emulator, monkeypatch) -> servers.Server:
+    """The Pub/Sub emulator, with the environment of this test pointing at it."""
+    for name, value in pubsub_emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    return pubsub_emulator

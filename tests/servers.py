@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers for tests: found, started on a free port, stopped with their children.
+
+Never leaves a process behind, not even after `kill -9`. The fixtures are in `conftest.py`."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+PATIENCE = 60.0  # seconds until a server has to answer
+LEAN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers; `environment` is what a client library needs to find it."""
+
+    host: str
+    port: int
+    environment: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip for a reason that names the remedy; fail where TWINGUARD_NO_SKIPS=1 is set."""
+    if os.environ.get("TWINGUARD_NO_SKIPS") == "1":
+        pytest.fail(f"TWINGUARD_NO_SKIPS is set: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """A port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def firestore(folder: Path) -> Iterator[Server]:
+    """The Firestore emulator, logging into a folder."""
+    name = "cloud-firestore-emulator"
+    jar = _emulator_file(name, "cloud-firestore-emulator.jar")
+    port = free_port()
+    command = [
+        *(_java(), *LEAN, "-cp", str(jar)),
+        *("com.google.cloud.datastore.emulator.firestore.CloudFirestore", "start"),
+        *("--host=127.0.0.1", f"--port={port}", "--database-mode=firestore-native"),
+    ]
+    with running(command, folder / f"{name}.log", lambda: answers_http(port)):
+        yield Server("127.0.0.1", port, {"FIRESTORE_EMULATOR_HOST": f"127.0.0.1:{port}"})
+
+
+@contextlib.contextmanager
+def pubsub(folder: Path) -> Iterator[Server]:
+    """The Pub/Sub emulator, logging into a folder. It does not honour subscription filters."""
+    name = "pubsub-emulator"
+    jar = _emulator_file(name, "lib/cloud-pubsub-emulator-*-all.jar")
+    port = free_port()
+    command = [_java(), *LEAN, "-jar", str(jar), "--host=127.0.0.1", f"--port={port}"]
+    with running(command, folder / f"{name}.log", lambda: answers_http(port)):
+        yield Server("127.0.0.1", port, {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"})
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
+    """Run a server from when it is ready until the block ends, then end its whole group."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509 -- calls prctl and getppid only
+        )
+    try:
+        _wait_until_ready(process, log, ready)
+        yield
+    finally:
+        _stop(process)
+
+
+def answers_http(port: int) -> bool:
+    """True once anything on this port speaks HTTP, an error included."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            answer.read()
+    except urllib.error.HTTPError as err:
+        err.close()
+    except OSError:
+        return False
+    return True
+
+
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], log: Path, ready: Callable[[], bool]
+) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            state = f"exited with {process.returncode}" if process.poll() is not None else "hangs"
+            tail = log.read_text(errors="replace")[-2_000:]
+            pytest.fail(f"{process.args!r} {state}; the end of its log:\n{tail}", pytrace=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for ending, seconds in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, ending)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """On Linux: have the kernel kill the server when this process ends in whatever way."""
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
+
+
+def _java() -> str:
+    return shutil.which("java") or skip_or_fail(
+        "Java: the emulators need 'java' (17 or newer) on the PATH; install a JRE",
+    )
+
+
+def _emulator_file(emulator: str, pattern: str) -> Path:
+    for folder in _emulator_folders():
+        found = sorted((folder / emulator).glob(pattern))
+        if found:
+            return found[-1]
+    skip_or_fail(
+        f"{emulator}: install with 'gcloud components install {emulator}', or set"
+        f" TWINGUARD_EMULATORS to the folder that holds {emulator}/",
+    )
+
+
+def _emulator_folders() -> Iterator[Path]:
+    """Where emulators may be, the quickest to find out first."""
+    if named := os.environ.get("TWINGUARD_EMULATORS"):
+        yield Path(named)
+    if gcloud := shutil.which("gcloud"):
+        yield Path(gcloud).resolve().parent.parent / "platform"
+        yield _told_by(gcloud)
+
+
+@functools.cache
+def _told_by(gcloud: str) -> Path:
+    command = [gcloud, "info", "--format=value(installation.sdk_root)"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return Path(answer.stdout.strip() or os.devnull) / "platform"
