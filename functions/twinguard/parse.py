@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn what arrives over HTTP into events, and events into the values the core decides over.
+
+Whatever is wrong with an event ends here as `BadEvent`; unknown fields are Google's to add."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from twinguard.decide.model import Alert, BudgetNotice
+from twinguard.errors import BadEvent
+
+LARGEST = 1_000_000
+"""Bytes of a request that are read; Google's notifications have under two thousand."""
+
+_MONEY_LIMIT = Decimal(10) ** 15
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One Pub/Sub message. `attempt` counts deliveries where the subscription counts them."""
+
+    message_id: str
+    published_at: dt.datetime
+    data: bytes
+    attributes: Mapping[str, str]
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyNotice:
+    """Google's own cost-anomaly notification, which shares topics with budget notifications."""
+
+    message_id: str
+    scope: str
+    detected: str
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    message_id: str
+    publish_time: dt.datetime
+    data: str = ""
+    attributes: dict[str, str] = {}
+
+
+class _Push(msgspec.Struct, rename="camel"):
+    message: _Message
+    delivery_attempt: int = 1
+
+
+class _Structured(msgspec.Struct):
+    specversion: str
+    type: str
+    data: _Push
+
+
+class _Notice(msgspec.Struct, rename="camel"):
+    budget_display_name: str
+    cost_amount: Decimal
+    cost_interval_start: dt.datetime
+    budget_amount: Decimal
+    currency_code: str
+    alert_threshold_exceeded: Decimal | None = None
+    forecast_threshold_exceeded: Decimal | None = None
+
+
+def event(headers: Mapping[str, str], body: bytes) -> Event:
+    """The event in a push request: raw Pub/Sub, or a CloudEvent in binary or structured mode.
+
+    Header names are lower-case."""
+    if len(body) > LARGEST:
+        raise BadEvent(f"the request has {len(body)} bytes; at most {LARGEST} are read")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/cloudevents+json":
+        structured = _decoded(body, _Structured, "the CloudEvent")
+        _require_pubsub(structured.type)
+        push = structured.data
+    else:
+        if "ce-type" in headers:
+            _require_pubsub(headers["ce-type"])
+        push = _decoded(body, _Push, "the push request")
+    message = push.message
+    try:
+        data = base64.b64decode(message.data, validate=True)
+    except (binascii.Error, ValueError) as err:
+        raise BadEvent(f"message {message.message_id}: data is not base64: {err}") from err
+    published = _aware(message.publish_time, "publishTime")
+    return Event(message.message_id, published, data, message.attributes, push.delivery_attempt)
+
+
+def budget(event: Event, now: dt.datetime) -> BudgetNotice | AnomalyNotice:
+    """The budget or anomaly notification in an event."""
+    attributes = event.attributes
+    if "SchemaVersion" in attributes and "budgetId" not in attributes:
+        return _anomaly(event)
+    version = attributes.get("schemaVersion")
+    if version != "1.0":
+        raise BadEvent(f"schemaVersion is {version!r}; this version reads budget messages of 1.0")
+    budget_id = attributes.get("budgetId", "")
+    if not 0 < len(budget_id) <= 100:  # noqa: PLR2004 - a UUID, with room
+        raise BadEvent("attribute budgetId is missing; only Google's budgets may publish here")
+    notice = _decoded(event.data, _Notice, "the budget notification")
+    start = _aware(notice.cost_interval_start, "costIntervalStart")
+    _require_sane_period(start, event.published_at, now)
+    forecast = notice.forecast_threshold_exceeded
+    return BudgetNotice(
+        message_id=event.message_id,
+        published_at=event.published_at,
+        budget_id=budget_id,
+        name=notice.budget_display_name,
+        period_start=start,
+        cost=_money(notice.cost_amount, "costAmount"),
+        amount=_money(notice.budget_amount, "budgetAmount"),
+        currency=notice.currency_code,
+        forecast=None if forecast is None else 100 * _money(forecast, "forecastThresholdExceeded"),
+    )
+
+
+def task(event: Event) -> str:
+    """The task of a schedule event: its attribute `task`, or that field of its JSON data."""
+    if name := event.attributes.get("task"):
+        return name
+    fields = _decoded(event.data, dict[str, Any], "the schedule message")
+    name = fields.get("task")
+    if not isinstance(name, str):
+        raise BadEvent("the schedule message names no task; send the attribute task=night")
+    return name
+
+
+def alert(event: Event) -> Alert:
+    """The alert in an event of the alerts topic."""
+    return _decoded(event.data, Alert, "the alert")
+
+
+def _anomaly(event: Event) -> AnomalyNotice:
+    fields = _decoded(event.data, dict[str, Any], "the anomaly notification")
+    scope = event.attributes.get("scope") or fields.get("scope") or "billing account"
+    detected = fields.get("detectionDate") or f"{event.published_at:%Y-%m-%d}"
+    return AnomalyNotice(event.message_id, str(scope)[:200], str(detected)[:40])
+
+
+def _decoded(data: bytes, kind: type[_T], what: str) -> _T:
+    try:
+        return msgspec.json.decode(data, type=kind, strict=True)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
+        raise BadEvent(f"{what} cannot be read: {err}") from err
+
+
+def _require_pubsub(kind: str) -> None:
+    if kind != "google.cloud.pubsub.topic.v1.messagePublished":
+        raise BadEvent(f"the CloudEvent is a {kind!r}; only Pub/Sub messages are handled")
+
+
+def _require_sane_period(start: dt.datetime, published: dt.datetime, now: dt.datetime) -> None:
+    """A period from the future would make every true message look old: refuse it."""
+    if published > now + dt.timedelta(hours=1):
+        raise BadEvent(f"publishTime {published.isoformat()} lies in the future")
+    if not start <= published <= start + dt.timedelta(days=400):
+        raise BadEvent(
+            f"costIntervalStart {start.isoformat()} does not fit a message published at "
+            f"{published.isoformat()}"
+        )
+
+
+def _aware(moment: dt.datetime, field: str) -> dt.datetime:
+    if moment.tzinfo is None:
+        raise BadEvent(f"{field} has no time zone")
+    if not 2000 <= moment.year < 3000:  # noqa: PLR2004 - far from where sums of dates overflow
+        raise BadEvent(f"{field} is in the year {moment.year}")
+    return moment.astimezone(dt.UTC)
+
+
+def _money(value: Decimal, field: str) -> Decimal:
+    if not value.is_finite() or abs(value) >= _MONEY_LIMIT:
+        raise BadEvent(f"{field} is not an amount of money")
+    return value
