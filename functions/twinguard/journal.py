@@ -32,6 +32,10 @@ from twinguard.policy import Retention
 from twinguard.ports import Json, Records
 
 T = TypeVar("T")
+# msgspec 0.22 crashes where two threads are the first to read a dataclass: read them all now.
+for _shape in (PeriodState, Breaker, Resource, Scaling, Push, Why):
+    msgspec.json.Decoder(_shape)
+
 _BODY_KEPT = 100_000
 """Bytes of a dead letter that are kept; Google's notifications have under two thousand."""
 _VALUES: dict[Kind, type[Scaling | Push]] = {

@@ -87,17 +87,21 @@ class Pipeline:
 
     def lift(self, by: str, now: dt.datetime) -> Report:
         """Lift the budgets' caps on a person's word; they trip again when spend grows on."""
-        reports = []
-        for state in self.journal.budgets():
-            budget = self.policy.budget
-            if budget is None or not state.tripped:
-                continue
-            kept = self.journal.budget(state.budget_id)
-            lifted = budgets.lifted(kept.value or state, budget)
-            saved = self.journal.keep_budget(kept, lifted)
-            reports.append(self._enforce(saved, budget, by, now))
-        results = tuple(result for report in reports for result in report.results)
-        return Report(f"{len(reports)} caps lifted by {by}", results)
+        results = tuple(
+            result
+            for state in self.journal.budgets()
+            for result in self._lifted(state.budget_id, by, now)
+        )
+        return Report(f"caps lifted by {by}", results)
+
+    def _lifted(self, budget_id: str, by: str, now: dt.datetime) -> tuple[Result, ...]:
+        kept, budget = self.journal.budget(budget_id), self.policy.budget
+        if budget is None or kept.value is None or not kept.value.tripped:
+            held, breaker = self.journal.active_holds(), self.journal.breaker().value
+            left = budgets.lift_actions(budget_id, held, breaker)
+            return self.executor(by).carry_out(left, now)
+        saved = self.journal.keep_budget(kept, budgets.lifted(kept.value, budget))
+        return self._enforce(saved, budget, by, now).results
 
     def _observe(
         self,
@@ -123,7 +127,7 @@ class Pipeline:
         asked = budgets.actions(
             state,
             budget,
-            self._non_critical(),
+            self.non_critical(),
             self.policy.project.id,
             self.journal.active_holds(),
             self.journal.breaker().value,
@@ -142,7 +146,7 @@ class Pipeline:
     def _empty_outbox(self, kept: Kept[PeriodState]) -> tuple[str, ...]:
         outbox = kept.value.outbox
         for alert in outbox:
-            self._publish(alert)
+            self.publish(alert)
         if outbox:
             emptied = replace(kept.value, outbox=())
             self.journal.keep_budget(Kept(kept.value, kept.version), emptied)
@@ -152,7 +156,7 @@ class Pipeline:
         title = f"Google reports a cost anomaly of {notice.detected}"
         why = f"Scope: {notice.scope}. Look at Billing, Anomalies, in the console."
         alert = tell.oddity(self.policy, "anomaly", notice.detected, Level.MEDIUM, title, why, now)
-        self._publish(alert)
+        self.publish(alert)
         return Report("a cost anomaly of Google's: passed on", (), (title,))
 
     def _budget_of(self, notice: BudgetNotice) -> Budget:
@@ -196,7 +200,7 @@ class Pipeline:
         self._require_confirmed(results, slot, now)
         state = AlertState.OPENED if task == NIGHT else AlertState.ENDED
         alert = tell.night_alert(self.policy, night, state, results, now)
-        self._publish(alert)
+        self.publish(alert)
         self.journal.finish_slot(slot, now)
         return Report(slot, results, (alert.title,))
 
@@ -240,11 +244,12 @@ class Pipeline:
         """Keep an event that can never succeed, and tell people once a day that there are some."""
         self.journal.dead_letter(entry_point, str(err), body, now)
         title = f"{entry_point} received an event that it can never handle"
-        self._publish(
+        self.publish(
             tell.oddity(self.policy, "dead-letter", entry_point, Level.MEDIUM, title, str(err), now)
         )
 
-    def _non_critical(self) -> tuple[Resource, ...]:
+    def non_critical(self) -> tuple[Resource, ...]:
+        """What a budget may hold."""
         targets = {
             Kind.SERVICE: self.policy.services,
             Kind.SUBSCRIPTION: self.policy.subscriptions,
@@ -256,7 +261,8 @@ class Pipeline:
         ports = self.ports
         return Executor(self.journal, ports.scalers, ports.billing, actor, ports.may_unlink)
 
-    def _publish(self, alert: Alert) -> None:
+    def publish(self, alert: Alert) -> None:
+        """Hand an alert to the alerts topic."""
         attributes = {"environment": alert.environment, "level": alert.level.value}
         self.ports.publisher.publish(
             self.ports.alerts_topic, msgspec.json.encode(alert), attributes
@@ -275,7 +281,7 @@ class Pipeline:
             return
         task, _, night = slot.partition("/")
         title = f"{self.policy.environment}: {task} could not be carried out; it is retried"
-        self._publish(
+        self.publish(
             tell.oddity(self.policy, f"{task}-failing", night, Level.HIGH, title, failed, now)
         )
         raise Unavailable(failed)

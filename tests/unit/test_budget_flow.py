@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from twinguard.decide.model import Breaker, Push, Scaling
 from twinguard.errors import BadEvent, Unavailable
-from twinguard.policy import Events
+from twinguard.policy import Events, Target
 from world import (
     API,
     INGEST,
@@ -288,6 +288,38 @@ def test_a_person_lifts_the_cap_until_spend_grows_on():
 
     deliver(world, message(562.5, hours=4))
     assert world.values[WORKER] == STOPPED
+
+
+def test_withdrawing_the_opt_in_lets_the_service_serve_again_while_the_cap_holds():
+    world = World()
+    deliver(world, message(512.5))
+
+    deliver(world, message(513, hours=2), policy=with_cap(stop_serving=False))
+
+    assert world.values[WORKER] == Scaling(maximum=5)
+    assert not breaker(world).open
+
+
+def test_a_service_that_becomes_critical_is_put_back_while_the_cap_holds():
+    world = World()
+    deliver(world, message(512.5))
+    critical = POLICY.services | {"living-twin-worker": Target(critical=True)}
+
+    policy = msgspec.structs.replace(POLICY, services=critical)
+    deliver(world, message(513, hours=2), policy=policy)
+
+    assert world.values == World().values | {INGEST: Push()}
+
+
+def test_a_cap_can_be_lifted_after_the_budget_left_the_policy():
+    world = World()
+    deliver(world, message(512.5))
+
+    policy = msgspec.structs.replace(POLICY, budget=None)
+    world.pipeline(policy).lift("ops@example.com", STARTED + dt.timedelta(hours=2))
+
+    assert world.values == World().values
+    assert not breaker(world).open
 
 
 def test_a_pause_that_would_lose_messages_is_refused_and_reported():

@@ -16,6 +16,7 @@ from twinguard.decide.model import (
     Breaker,
     BudgetNotice,
     CloseBreaker,
+    DropHold,
     Hold,
     OpenBreaker,
     PeriodState,
@@ -104,11 +105,16 @@ def actions(
     cap, key = budget.cap, hold_key(state.budget_id)
     strength = Strength.STOP if cap.stop_serving else Strength.IDLE
     why = Why(key, strength, since=now, until=period_end(state.period_start), by=budget.name)
-    held = {h.resource: h for h in active if h.settled and key in h.keys}
-    missing = [r for r in resources if r not in held or _strength(held[r], key) is not strength]
-    asked: list[Action] = [TakeHold(resource, why) for resource in missing]
-    if cap.stop_serving and state.budget_id not in dict(breaker.open_by):
+    held = {h.resource: h for h in active if key in h.keys}
+    asked: list[Action] = [
+        *(DropHold(resource, key) for resource in held if resource not in resources),
+        *(TakeHold(r, why) for r in resources if not _is_held(held.get(r), key, strength)),
+    ]
+    is_open = state.budget_id in dict(breaker.open_by)
+    if cap.stop_serving and not is_open:
         asked.insert(0, OpenBreaker(state.budget_id, _reason(state, budget)))
+    if is_open and not cap.stop_serving:
+        asked.insert(0, CloseBreaker(state.budget_id))
     if cap.unlink_billing and not state.unlinked:
         asked.append(UnlinkBilling(project))
     return tuple(asked)
@@ -152,8 +158,10 @@ def _shows_room(reads: tuple[Read, ...], limit: Decimal, release: Release) -> bo
     return len(counted) >= release.reads
 
 
-def _strength(hold: Hold, key: str) -> Strength | None:
-    return next((why.strength for why in hold.reasons if why.key == key), None)
+def _is_held(hold: Hold | None, key: str, strength: Strength) -> bool:
+    if hold is None or not hold.settled:
+        return False
+    return any(why.key == key and why.strength is strength for why in hold.reasons)
 
 
 def _reason(state: PeriodState, budget: Budget) -> str:
