@@ -294,6 +294,6 @@ class _Run:
         raise Conflict(f"{kind} {id!r} changed {_ATTEMPTS} times while it was written; retry")
 
     def _expiry(self, value: Incident | ChannelState) -> dt.datetime | None:
-        if isinstance(value, Incident) and value.ended is not None:
+        if isinstance(value, Incident):
             return self.now + dt.timedelta(days=self.policy.retention.history_days)
         return None

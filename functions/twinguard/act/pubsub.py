@@ -101,7 +101,7 @@ class Subscriptions:
     def _client(self) -> Any:  # noqa: ANN401
         from google.pubsub_v1 import SubscriberClient
 
-        return SubscriberClient(**client_arguments(self.endpoint))
+        return _made(SubscriberClient, self.endpoint)
 
 
 @dataclass
@@ -132,7 +132,19 @@ class TopicPublisher:
     def _client(self) -> Any:  # noqa: ANN401
         from google.pubsub_v1 import PublisherClient
 
-        return PublisherClient(**client_arguments(self.endpoint))
+        return _made(PublisherClient, self.endpoint)
+
+
+def _made(client: Any, endpoint: str) -> Any:  # noqa: ANN401
+    """A client that minds nothing but the endpoint.
+
+    With PUBSUB_EMULATOR_HOST set, the generated clients put a gRPC channel into every transport
+    they make themselves, which the one we use cannot work with."""
+    arguments = client_arguments(endpoint)
+    if endpoint.startswith("http://"):
+        rest = client.get_transport_class(arguments["transport"])
+        return client(transport=rest(host=endpoint, credentials=arguments["credentials"]))
+    return client(**arguments)
 
 
 def _push(subscription: Any) -> Push:  # noqa: ANN401
