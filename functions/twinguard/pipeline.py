@@ -134,7 +134,8 @@ class Pipeline:
             now,
         )
         results = self.executor(actor).carry_out(asked, now)
-        told = tell.told(state, self.policy, budget, results, now)
+        held = self._standing(state) if state.trips > state.trips_told else ()
+        told = tell.told(state, self.policy, budget, results, held, now)
         if told != state:
             kept = self.journal.keep_budget(Kept(state, kept.version), told)
         sent = self._empty_outbox(kept)
@@ -142,6 +143,10 @@ class Pipeline:
             raise Unavailable(failed)
         share = f"{state.peak:f} of {budget.amount or 0:f} {budget.currency}"
         return Report(f"{'capped' if state.tripped else 'within'}: {share}", results, sent)
+
+    def _standing(self, state: PeriodState) -> tuple[str, ...]:
+        active, breaker = self.journal.active_holds(), self.journal.breaker().value
+        return tell.standing(active, breaker, state.budget_id)
 
     def _empty_outbox(self, kept: Kept[PeriodState]) -> tuple[str, ...]:
         outbox = kept.value.outbox

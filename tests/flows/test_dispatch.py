@@ -241,7 +241,7 @@ def test_a_routed_channel_that_nothing_sends_for_is_reported(records, people):
     assert "slack: it is routed to, but nothing sends for it" in str(caught.value)
     assert told(people) == [
         ("email", "x/a", 1, "opened"),
-        ("sms", "channel/slack/2026-11-23", 1, "opened"),
+        ("email", "channel/slack/2026-11-23", 1, "opened"),
     ]
 
 

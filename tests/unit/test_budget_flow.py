@@ -97,7 +97,7 @@ def test_the_cap_trips_the_breaker_stops_what_is_not_critical_and_spares_the_res
     assert world.identities() == [(CAP, 1, "opened")]
     assert world.published[0].lines == (
         "Thresholds passed: 75 %, 90 % and 100 %.",
-        "cost breaker: open: requests are refused",
+        "cost breaker: open",
         "service living-twin-worker: at least 1 instances → stopped",
         "subscription living-twin-ingest-push: pushing → paused",
     )
@@ -142,7 +142,9 @@ def test_an_effect_that_fails_is_an_error_and_is_never_reported_as_done():
     assert world.values[INGEST] == Push()  # the others go on
     assert breaker(world).open
     assert [alert.incident.split("/")[1] for alert in world.published] == ["cap", "enforcement"]
-    assert "FAILED: service living-twin-worker" in world.published[0].lines[2]
+    assert world.published[0].lines[3] == (
+        f"FAILED: service living-twin-worker: {WORKER} does not answer"
+    )
 
 
 def test_a_redelivery_completes_what_failed_and_says_so_once():

@@ -44,11 +44,11 @@ def test_a_level_goes_to_its_channels_once_each_in_order():
     ("dead", "others"),
     [
         (Channel.EMAIL, (Channel.SLACK, Channel.SMS, Channel.PAGERDUTY)),
-        (Channel.SMS, (Channel.PAGERDUTY, Channel.EMAIL, Channel.SLACK)),
+        (Channel.SMS, (Channel.EMAIL, Channel.SLACK, Channel.PAGERDUTY)),
         (Channel.PAGERDUTY, (Channel.EMAIL, Channel.SLACK, Channel.SMS)),
     ],
 )
-def test_a_dead_channel_is_reported_through_the_next_one(dead, others):
+def test_a_dead_channel_is_reported_through_the_others_in_their_order(dead, others):
     assert routing.reporters_for(dead) == others
 
 

@@ -22,9 +22,7 @@ def routes_for(alert: Alert, alerts: Alerts) -> tuple[Channel, ...]:
 
 def reporters_for(dead: Channel) -> tuple[Channel, ...]:
     """The other channels in the order in which they are asked to report the dead one."""
-    order = tuple(Channel)
-    place = order.index(dead)
-    return order[place + 1 :] + order[:place]
+    return tuple(channel for channel in Channel if channel is not dead)
 
 
 def channel_incident(environment: Environment, channel: Channel, now: dt.datetime) -> str:

@@ -10,13 +10,16 @@ import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 
-from twinguard.decide.budgets import due, forecast_due
+from twinguard.decide.budgets import due, forecast_due, hold_key
+from twinguard.decide.holds import described
 from twinguard.decide.model import (
     Action,
     Alert,
     AlertState,
+    Breaker,
     CloseBreaker,
     DropHold,
+    Hold,
     OpenBreaker,
     Outcome,
     PeriodState,
@@ -32,11 +35,12 @@ def told(
     policy: Policy,
     budget: Budget,
     results: tuple[Result, ...],
+    held: tuple[str, ...],
     now: dt.datetime,
 ) -> PeriodState:
-    """The state with everything that is due in its outbox."""
+    """The state with everything that is due in its outbox; `held` as `standing` words it."""
     state = replace(state, unlinked=state.unlinked or _unlinked(results))
-    state = _cap_told(state, policy, budget, results, now)
+    state = _cap_told(state, policy, budget, (*held, *_problems(results)), now)
     state = _rungs_told(state, policy, budget, now)
     state = _forecast_told(state, policy, budget, now)
     return _failing_told(state, policy, results, now)
@@ -45,28 +49,42 @@ def told(
 def closing(
     previous: PeriodState, policy: Policy, budget: Budget, now: dt.datetime
 ) -> tuple[Alert, ...]:
-    """What is still to be said of a period once the next one has begun.
-
-    Its cap and its failing effects end with the results of the new period's first message."""
+    """What is still to be said of a period once the next one has begun."""
     month = _month(previous)
-    text = f"{month} closed at {_share(previous.peak, budget)}"
-    alerts = list(previous.outbox)
-    if previous.notified:
-        alerts.append(
-            _alert(policy, f"budget/{budget.name}/{month}", Level.LOW, _END, text, (), now)
-        )
-    if previous.forecast_told:
-        alerts.append(
-            _alert(policy, f"forecast/{budget.name}/{month}", Level.LOW, _END, text, (), now)
-        )
-    for trip in range(previous.trips_ended + 1, previous.trips_told + 1):
-        key = f"cap/{budget.name}/{month}.{trip}"
-        lines = ("A new period has begun; what the cap holds is being put back.",)
-        alerts.append(_alert(policy, key, Level.CRITICAL, _END, text, lines, now))
-    if previous.failing % 2:
-        key = f"enforcement/{budget.name}/{month}.{previous.failing}"
-        alerts.append(_alert(policy, key, Level.CRITICAL, _END, text, (), now))
-    return tuple(alerts)
+    name, share = budget.name, _share(previous.peak, budget)
+    ended = [
+        (bool(previous.notified), f"budget/{name}/{month}", f"{name}: {month} closed at {share}"),
+        (
+            bool(previous.forecast_told),
+            f"forecast/{name}/{month}",
+            f"{name}: what was forecast for {month} became {share}",
+        ),
+        *(
+            (True, f"cap/{name}/{month}.{trip}", f"{name}: the cap of {month} ends with it")
+            for trip in range(previous.trips_ended + 1, previous.trips_told + 1)
+        ),
+        (
+            previous.failing % 2 == 1,
+            f"enforcement/{previous.budget_id}/{month}.{previous.failing}",
+            f"{name}: what failed in {month} is over with it",
+        ),
+    ]
+    return (
+        *previous.outbox,
+        *(_alert(policy, key, Level.LOW, _END, text, (), now) for due, key, text in ended if due),
+    )
+
+
+def standing(holds: tuple[Hold, ...], breaker: Breaker, budget_id: str) -> tuple[str, ...]:
+    """What a budget's cap holds at the moment, one line each."""
+    key = hold_key(budget_id)
+    opened = ("cost breaker: open",) if budget_id in dict(breaker.open_by) else ()
+    lines = (
+        f"{h.resource.kind} {h.resource.short}: {described(h.before)} → {described(h.expected[-1])}"
+        for h in holds
+        if key in h.keys and h.settled
+    )
+    return (*opened, *lines)
 
 
 def worded(result: Result) -> str:
@@ -139,17 +157,15 @@ def _cap_told(
     state: PeriodState,
     policy: Policy,
     budget: Budget,
-    results: tuple[Result, ...],
+    lines: tuple[str, ...],
     now: dt.datetime,
 ) -> PeriodState:
     if state.trips > state.trips_told:
         rungs = _listed(due(state, budget))
-        lines = (
-            *((f"Thresholds passed: {rungs}.",) if rungs else ()),
-            *(worded(result) for result in results),
-        )
+        passed = (f"Thresholds passed: {rungs}.",) if rungs else ()
         text = f"{budget.name} is used up: {_share(state.peak, budget)}"
-        alert = _alert(policy, _cap_key(state, budget), Level.CRITICAL, _FIRST, text, lines, now)
+        key = _cap_key(state, budget)
+        alert = _alert(policy, key, Level.CRITICAL, _FIRST, text, (*passed, *lines), now)
         state = replace(
             state,
             trips_told=state.trips,
@@ -158,10 +174,16 @@ def _cap_told(
         )
     if not state.tripped and state.trips_ended < state.trips_told:
         text = f"{budget.name} has room again: {_share(state.reads[-1].cost, budget)}"
-        lines = tuple(worded(result) for result in results)
-        alert = _alert(policy, _cap_key(state, budget), Level.CRITICAL, _END, text, lines, now)
+        key = _cap_key(state, budget)
+        lines = ("What the cap held is put back.", *lines)
+        alert = _alert(policy, key, Level.CRITICAL, _END, text, lines, now)
         state = replace(state, trips_ended=state.trips_told, outbox=(*state.outbox, alert))
     return state
+
+
+def _problems(results: tuple[Result, ...]) -> tuple[str, ...]:
+    wrong = {Outcome.FAILED, Outcome.SKIPPED}
+    return tuple(worded(result) for result in results if result.outcome in wrong)
 
 
 def _rungs_told(
