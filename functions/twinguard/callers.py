@@ -12,10 +12,10 @@ import datetime as dt
 import enum
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from twinguard.errors import Misconfigured, Unavailable
 
@@ -39,8 +39,7 @@ class Check(enum.StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Callers:
+class Callers(Struct, frozen=True):
     """Whose tokens are accepted."""
 
     check: Check

@@ -13,7 +13,7 @@ import msgspec
 
 from twinguard.errors import Misconfigured
 from twinguard.plain import LARGEST, Raw, below, from_json, from_yaml, number, refuse, too_large
-from twinguard.policy import Environment, Policy
+from twinguard.policy import Environment, Policy, Setting
 
 __all__ = [
     "SHORT_NAMES",
@@ -93,6 +93,8 @@ def schema() -> dict[str, object]:
     generated = cast("dict[str, object]", _numbers(msgspec.json.schema(Policy)))
     defs = cast("dict[str, dict[str, dict[str, dict[str, object]]]]", generated["$defs"])
     defs["Alerts"]["properties"]["routes"]["propertyNames"] = {"$ref": "#/$defs/Level"}
+    settings = {"enum": sorted(Setting)}
+    defs["Alerts"]["properties"]["versions"]["propertyNames"] = settings
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:twinguard:policy",

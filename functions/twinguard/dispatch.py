@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from twinguard.decide import incidents, routing, storm
 from twinguard.decide.incidents import Claim, Incident, Receipt
@@ -21,6 +22,9 @@ from twinguard.decide.storm import ChannelState, Digest, Pending
 from twinguard.errors import Conflict, TwinguardError, Unavailable
 from twinguard.policy import Channel, Policy
 from twinguard.ports import Message, Notifier, Records
+from twinguard.readers import ready
+
+ready(Incident, ChannelState)
 
 INCIDENTS = "incidents"
 CHANNELS = "channels"
@@ -29,13 +33,8 @@ _ATTEMPTS = 20  # of one compare-and-set; a lost receipt would repeat a message
 T = TypeVar("T", Incident, ChannelState)
 _Routes: TypeAlias = tuple[Channel, ...]
 
-# msgspec 0.22 crashes the process where two threads are the first to convert to a dataclass.
-msgspec.convert({"id": "-"}, Incident)
-msgspec.convert({"channel": Channel.EMAIL}, ChannelState)
 
-
-@dataclass(frozen=True, slots=True)
-class Dispatched:
+class Dispatched(Struct, frozen=True):
     """What one call did: channels that accepted a message, and messages kept for a digest."""
 
     delivered: tuple[Channel, ...] = ()

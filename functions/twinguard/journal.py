@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
+from msgspec import Struct
 
 from twinguard.decide.model import (
     Action,
@@ -30,11 +30,10 @@ from twinguard.decide.tell import subject
 from twinguard.errors import Misconfigured
 from twinguard.policy import Retention
 from twinguard.ports import Json, Records
+from twinguard.readers import ready
 
 T = TypeVar("T")
-# msgspec 0.22 crashes where two threads are the first to read a dataclass: read them all now.
-for _shape in (PeriodState, Breaker, Resource, Scaling, Push, Why):
-    msgspec.json.Decoder(_shape)
+ready(PeriodState, Breaker, Resource, Scaling, Push, tuple[Why, ...], dt.datetime)
 
 _BODY_KEPT = 100_000
 """Bytes of a dead letter that are kept; Google's notifications have under two thousand."""
@@ -44,8 +43,7 @@ _VALUES: dict[Kind, type[Scaling | Push]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Kept(Generic[T]):
+class Kept(Struct, Generic[T], frozen=True):
     """A value as it was read, with the version that guards its next write; None: not there yet."""
 
     value: T

@@ -9,26 +9,24 @@ import base64
 import binascii
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from twinguard.decide.model import Alert, BudgetNotice
 from twinguard.errors import BadEvent
+from twinguard.readers import ready
 
 LARGEST = 1_000_000
 """Bytes of a request that are read; Google's notifications have under two thousand."""
 
 _MONEY_LIMIT = Decimal(10) ** 15
-_ALERT = msgspec.json.Decoder(Alert)
-"""Made now: msgspec 0.22 crashes where two threads are the first to read a dataclass."""
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One Pub/Sub message. `attempt` counts deliveries where the subscription counts them."""
 
     message_id: str
@@ -38,8 +36,7 @@ class Event:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class AnomalyNotice:
+class AnomalyNotice(Struct, frozen=True):
     """Google's own cost-anomaly notification, which shares topics with budget notifications."""
 
     message_id: str
@@ -73,6 +70,9 @@ class _Notice(msgspec.Struct, rename="camel"):
     currency_code: str
     alert_threshold_exceeded: Decimal | None = None
     forecast_threshold_exceeded: Decimal | None = None
+
+
+ready(_Push, _Structured, _Notice, Alert, dict[str, Any])
 
 
 def event(headers: Mapping[str, str], body: bytes) -> Event:
@@ -140,7 +140,7 @@ def task(event: Event) -> str:
 
 def alert(event: Event) -> Alert:
     """The alert in an event of the alerts topic."""
-    return _read(_ALERT, event.data, "the alert")
+    return _decoded(event.data, Alert, "the alert")
 
 
 def _anomaly(event: Event) -> AnomalyNotice:
@@ -151,12 +151,8 @@ def _anomaly(event: Event) -> AnomalyNotice:
 
 
 def _decoded(data: bytes, kind: type[_T], what: str) -> _T:
-    return _read(msgspec.json.Decoder(kind), data, what)
-
-
-def _read(decoder: msgspec.json.Decoder[_T], data: bytes, what: str) -> _T:
     try:
-        return decoder.decode(data)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
         raise BadEvent(f"{what} cannot be read: {err}") from err
 

@@ -7,9 +7,10 @@ The three flows stand here from top to bottom; the decisions are in `decide/`, t
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard import parse
 from twinguard.act.execute import Executor
@@ -37,8 +38,7 @@ NIGHT = "night"
 MANUAL = "manual"
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(Struct, frozen=True):
     """The outside world as the pipeline sees it."""
 
     records: Records
@@ -49,8 +49,7 @@ class Ports:
     may_unlink: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What an event led to, for the log line and the answer."""
 
     decision: str

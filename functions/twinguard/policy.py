@@ -6,57 +6,37 @@ Types only, no files and no clock; `config.py` reads the files and turns refusal
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import fnmatch
+import re
 from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from twinguard.words import Channel, Day, Environment, Level, Setting
 
-class Environment(enum.StrEnum):
-    """Where a policy applies. Command lines also take the short forms of `config.SHORT_NAMES`."""
-
-    PRODUCTION = "production"
-    STAGING = "staging"
-    DEVELOPMENT = "development"
-    CI = "ci"
-    LOCAL = "local"
-
-
-class Level(enum.StrEnum):
-    """How bad it is, in strategy.md's words (12.1)."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """0 for low to 3 for critical."""
-        return list(Level).index(self)
-
-
-class Channel(enum.StrEnum):
-    """A way to reach people. The order is also the order in which a dead channel is reported."""
-
-    EMAIL = "email"
-    SLACK = "slack"
-    SMS = "sms"
-    PAGERDUTY = "pagerduty"
-
-
-class Day(enum.StrEnum):
-    """Days of the week, in the order of `datetime.weekday()`."""
-
-    MON = "mon"
-    TUE = "tue"
-    WED = "wed"
-    THU = "thu"
-    FRI = "fri"
-    SAT = "sat"
-    SUN = "sun"
+__all__ = [
+    "CONTROL_PLANE",
+    "Alerts",
+    "Budget",
+    "Cap",
+    "Channel",
+    "Day",
+    "Environment",
+    "Events",
+    "Level",
+    "Policy",
+    "Project",
+    "Release",
+    "Retention",
+    "Schedule",
+    "Setting",
+    "Slot",
+    "Storm",
+    "Target",
+    "Threshold",
+    "is_control_plane",
+]
 
 
 class _Block(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +50,9 @@ def _refuse(condition: bool, message: str) -> None:
 
 Percent = Annotated[Decimal, Meta(description="Per cent of the budget's amount.")]
 ResourceName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,61}[a-z0-9]$")]
+Account = Annotated[
+    str, Meta(pattern="^[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.-]*\\.gserviceaccount\\.com$")
+]
 
 
 class Threshold(_Block, frozen=True, kw_only=True):
@@ -163,6 +146,12 @@ class Target(_Block, frozen=True, kw_only=True):
 
     critical: Annotated[bool, Meta(description="Critical ones are never held by the budget.")]
     region: Annotated[str | None, Meta(description="Only where it differs from `region`.")] = None
+    account: Annotated[
+        Account | None,
+        Meta(
+            description="Service account it runs as, or pushes as: who changes it must act as it."
+        ),
+    ] = None
 
 
 class Slot(_Block, frozen=True, kw_only=True):
@@ -210,11 +199,32 @@ class Storm(_Block, frozen=True, kw_only=True):
     minutes: Annotated[int, Meta(ge=1)] = 10
 
 
+_ADDRESS = r"[^\s@,<>\"]+@[A-Za-z0-9.-]+"
+
+
 class Alerts(_Block, frozen=True, kw_only=True):
     """Who hears of what (strategy.md 12.3)."""
 
     routes: dict[Level, tuple[Channel, ...]] = {}
     storm: Storm = Storm()
+    contacts: Annotated[
+        tuple[str, ...],
+        Meta(max_length=5, description="E-mail addresses; Google's budget writes to them too."),
+    ] = ()
+    versions: Annotated[
+        dict[Setting, Annotated[int, Meta(ge=1)]],
+        Meta(
+            description="Version of a setting's secret; 1 for what a route needs and is not here."
+        ),
+    ] = {}
+
+    def __post_init__(self) -> None:
+        wrong = [text for text in self.contacts if not re.fullmatch(_ADDRESS, text)]
+        _refuse(
+            bool(wrong),
+            f"alerts.contacts: {', '.join(wrong)} is not an e-mail address; "
+            "write it like security@example.com",
+        )
 
 
 class Project(_Block, frozen=True, kw_only=True):
@@ -244,6 +254,10 @@ class Policy(_Block, frozen=True, kw_only=True):
 
     environment: Environment
     project: Project
+    billing_account: Annotated[
+        Annotated[str, Meta(pattern="^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$")] | None,
+        Meta(description="Who pays; needed to deploy a budget."),
+    ] = None
     region: Annotated[str, Meta(pattern="^[a-z]+-[a-z]+[0-9]+$")]
     labels: dict[str, str] = {}
     budget: Budget | None = None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from twinguard.decide.model import Alert, AlertState, Live, Value
 from twinguard.policy import Channel
@@ -17,8 +18,7 @@ Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json
 """What a record may hold: what JSON can say. Decimals and times are strings in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A record as it stands in the store; `version` is opaque and changes with every write."""
 
     id: str
@@ -83,8 +83,7 @@ class Publisher(Protocol):
         """The id of the message, once the topic has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """An alert, or a digest of several, ready for one channel.
 
     `key` stays the same over all messages of an incident; `id` is this message's own."""

@@ -37,7 +37,9 @@ _TYPES = {
 }
 LONGEST_SHOWN = 60
 _EXAMPLES = {
+    "account": "living-twin-api@living-twin-staging.iam.gserviceaccount.com",
     "at": '"02:00"',
+    "billing_account": '"012345-567890-ABCDEF"',
     "currency": "USD",
     "id": "living-twin-staging",
     "region": "europe-west1",

@@ -10,9 +10,10 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from twinguard import config, logs, parse, state
 from twinguard.act.billing import Billing
@@ -102,8 +103,7 @@ def start(env: Mapping[str, str], entry_point: str) -> Callable[[flask.Request],
     return server.answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
+class _Server(Struct, frozen=True):
     """One entry point: who may call it, what it does, and what its failures mean."""
 
     entry_point: str

@@ -7,7 +7,6 @@ which the process kills itself with SIGKILL; null lets it live. The answer is it
 from __future__ import annotations
 
 import base64
-import dataclasses
 import datetime as dt
 import itertools
 import json
@@ -16,9 +15,7 @@ import signal
 import sys
 
 # Loaded once, before any fork; clients are only made in the children.
-import google.cloud.firestore
-import google.cloud.run_v2
-import google.pubsub_v1  # noqa: F401
+import msgspec
 
 from twinguard import config
 from twinguard.parse import Event
@@ -53,7 +50,7 @@ def live(order):
     def doomed(port):
         return Doomed(port, calls, order["dies_at"])
 
-    ports = dataclasses.replace(
+    ports = msgspec.structs.replace(
         ports,
         records=doomed(ports.records),
         scalers={kind: doomed(scaler) for kind, scaler in ports.scalers.items()},

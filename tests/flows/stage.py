@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import datetime as dt
 import json
 import time
@@ -216,7 +215,7 @@ class Stage:
 def fresh(cost, **fields):
     """A budget notification of the last period that was published just now."""
     event = message(cost, start=LAST, **fields)
-    return dataclasses.replace(event, published_at=dt.datetime.now(dt.UTC))
+    return msgspec.structs.replace(event, published_at=dt.datetime.now(dt.UTC))
 
 
 def pushed(event):

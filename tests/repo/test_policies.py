@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from twinguard import config, plain
+from twinguard import config, notify, plain
 from twinguard.errors import Misconfigured
-from twinguard.policy import Channel, Environment, Level, Policy
+from twinguard.policy import Channel, Environment, Level, Policy, Setting
 
 ENVIRONMENTS = Path(__file__).parents[2] / "environments"
 STAGING = (ENVIRONMENTS / "staging" / "policy.yaml").read_text()
@@ -48,6 +48,16 @@ def test_an_editor_accepts_the_policy_by_the_schema(environment):
 
     assert "\n# yaml-language-server: $schema=../policy.schema.json\n" in text
     assert [error.message for error in Draft202012Validator(schema).iter_errors(value)] == []
+
+
+def test_every_setting_of_a_channel_can_have_a_version():
+    """SECURITY_EMAIL comes from alerts.contacts; a certificate's file is not in a function."""
+    of_channels = {name for s in notify.SETTINGS.values() for name in (*s.required, *s.optional)}
+
+    assert {setting.value for setting in Setting} == of_channels - {
+        "SECURITY_EMAIL",
+        "SMTP_CA_FILE",
+    }
 
 
 def test_the_schema_file_is_fresh():
@@ -117,9 +127,9 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             "owner: platform\n",
             "owner: platform\ncolour: red\n",
             (
-                "colour: unknown key; here the keys are alerts, budget, environment, events, "
-                "labels, project, region, retention, schedule, services, subscriptions. "
-                "Otherwise remove it."
+                "colour: unknown key; here the keys are alerts, billing_account, budget, "
+                "environment, events, labels, project, region, retention, schedule, services, "
+                "subscriptions. Otherwise remove it."
             ),
         ),
         (
@@ -267,7 +277,7 @@ WORKER = "  living-twin-worker: {critical: false}\n"
         (
             "amount: 500",
             "amount: 500\n  amount: 600",
-            "budget.amount: stands twice, again in line 16; keep one",
+            "budget.amount: stands twice, again in line 18; keep one",
         ),
         (
             "environment: staging\nproject",
@@ -291,6 +301,44 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             "low: [email]",
             "lowish: [email]",
             'alerts.routes.lowish: "lowish" is not known; did you mean low?',
+        ),
+        (
+            '"012345-567890-ABCDEF"',
+            '"12345"',
+            (
+                'billing_account: "12345" does not match '
+                '^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$; write it like "012345-567890-ABCDEF"'
+            ),
+        ),
+        (
+            "contacts: [security@example.com]",
+            "contacts: [security]",
+            (
+                "alerts.contacts: security is not an e-mail address; "
+                "write it like security@example.com"
+            ),
+        ),
+        (
+            "contacts: [security@example.com]",
+            "versions: {SMTP_PASWORD: 2}",
+            (
+                'alerts.versions.SMTP_PASWORD: "SMTP_PASWORD" is not known; '
+                "did you mean SMTP_PASSWORD?"
+            ),
+        ),
+        (
+            "contacts: [security@example.com]",
+            "versions: {SMTP_PASSWORD: 0}",
+            ("alerts.versions.SMTP_PASSWORD: 0 is out of range; write a whole number >= 1"),
+        ),
+        (
+            WORKER,
+            "  living-twin-worker: {critical: false, account: worker}\n",
+            (
+                'services.living-twin-worker.account: "worker" does not match '
+                "^[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.-]*\\\\.gserviceaccount\\\\.com$; "
+                "write it like living-twin-api@living-twin-staging.iam.gserviceaccount.com"
+            ),
         ),
         (
             "region: europe-west1",

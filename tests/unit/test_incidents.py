@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from twinguard.decide import incidents
 from twinguard.decide.incidents import LEASE, Claim, Incident, Line, Mark, Receipt

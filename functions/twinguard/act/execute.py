@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide import holds
 from twinguard.decide.model import (
@@ -35,8 +37,7 @@ _ATTEMPTS = 3
 """Times an action is decided anew when somebody else wrote in between."""
 
 
-@dataclass(frozen=True, slots=True)
-class Executor:
+class Executor(Struct, frozen=True):
     """Everything an action may touch, and on whose behalf."""
 
     journal: Journal

@@ -7,8 +7,9 @@ shuffled notifications end in the same state. `tell.py` words the alerts."""
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from twinguard.decide import holds
 from twinguard.decide.model import (

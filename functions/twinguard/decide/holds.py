@@ -7,7 +7,9 @@ dies anywhere in between resumes by asking again. `act/execute.py` does just tha
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.model import (
     DropHold,
@@ -24,8 +26,7 @@ from twinguard.decide.model import (
 from twinguard.decide.scaling import lowered, pausable, steps
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What to do next about one resource.
 
     `hold` is the record to save before anything is written (None: leave it as it is); `writes` are

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.model import Alert, AlertState
 from twinguard.policy import Channel
@@ -19,16 +21,14 @@ Longer than one vendor that hangs takes (about 25 s with its retries); while sev
 same run, a redelivery that overlaps it may repeat a message, under the same id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A point in an incident's life that a channel can be told of."""
 
     step: int
     state: AlertState
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """Proof that a channel accepted a message: the vendor's own id, and when."""
 
     mark: Mark
@@ -36,16 +36,14 @@ class Receipt:
     at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """One instance is sending this; if it dies, the claim is lost at `until`."""
 
     mark: Mark
     until: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One channel's part of an incident. `deferred` waits in the channel's next digest."""
 
     channel: Channel
@@ -75,8 +73,7 @@ class Line:
         return max(steps, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Struct, frozen=True):
     """All that is known and told about one incident.
 
     `opened` is the opening of the highest step; each of the three is the first of its kind."""

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from twinguard.policy import Level
 
 # --- budgets -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetNotice:
+class BudgetNotice(Struct, frozen=True):
     """One budget notification of Google's schema 1.0. Money in `currency`, percents as 75 for 75 %.
 
     `forecast` is the highest forecast rule crossed; None where Google reported none."""
@@ -33,8 +33,7 @@ class BudgetNotice:
     forecast: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Read:
+class Read(Struct, frozen=True, order=True):
     """A cost that Google reported, ordered by when it said so."""
 
     at: dt.datetime
@@ -42,8 +41,7 @@ class Read:
     cost: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodState:
+class PeriodState(Struct, frozen=True):
     """What is known and done about one budget in one period.
 
     Known: `peak` is the highest cost seen, `reads` the newest readings, `forecast` the highest
@@ -81,8 +79,7 @@ class AlertState(enum.StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """One thing to tell people. (incident, step, state) is its identity: sent once, however often
     it is delivered. `incident` is `environment/kind/scope/period`; a higher step is a rise."""
 
@@ -107,8 +104,7 @@ class Kind(enum.StrEnum):
     SUBSCRIPTION = "subscription"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Resource:
+class Resource(Struct, frozen=True, order=True):
     """A Cloud Run service or Pub/Sub subscription by its full API name (`projects/…`)."""
 
     kind: Kind
@@ -127,8 +123,7 @@ class Mode(enum.StrEnum):
     MANUAL = "manual"
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
+class Scaling(Struct, frozen=True):
     """A Cloud Run service's scaling. Zero stands for unset, as on the wire, but for `count`.
 
     `count` is the number of instances in manual mode (0 = no requests are served) and 0 in
@@ -142,8 +137,7 @@ class Scaling:
     revision_maximum: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(Struct, frozen=True):
     """A subscription's push configuration as the API's canonical JSON; empty while it is paused."""
 
     config: str = ""
@@ -152,8 +146,7 @@ class Push:
 Value: TypeAlias = Scaling | Push
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """What a resource looks like now.
 
     `etag` guards the write that follows; `patience` is how long a subscription may stay paused
@@ -171,8 +164,7 @@ class Strength(enum.StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """One reason of a hold. `key` is `night`, `manual`, `security` or `budget/<budget id>`."""
 
     key: str
@@ -182,8 +174,7 @@ class Why:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A resource that Twinguard changed, with what it takes to put it back.
 
     `before` is what stood there before the first change. `expected` are the values the resource can
@@ -212,8 +203,7 @@ class Hold:
         return bool(self.reasons) or not self.settled
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(Struct, frozen=True):
     """The environment's cost breaker: open while any budget has tripped it.
 
     `open_by` pairs a budget id with the reason the middleware shows."""
@@ -229,39 +219,34 @@ class Breaker:
 # --- actions -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TakeHold:
+class TakeHold(Struct, frozen=True):
     """Lower a resource for a reason."""
 
     resource: Resource
     why: Why
 
 
-@dataclass(frozen=True, slots=True)
-class DropHold:
+class DropHold(Struct, frozen=True):
     """Take a reason back, and restore the resource when it was the last."""
 
     resource: Resource
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBreaker:
+class OpenBreaker(Struct, frozen=True):
     """Refuse requests on behalf of a budget."""
 
     budget_id: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CloseBreaker:
+class CloseBreaker(Struct, frozen=True):
     """Let requests through again, as far as this budget is concerned."""
 
     budget_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnlinkBilling:
+class UnlinkBilling(Struct, frozen=True):
     """Take the project off its billing account; only a person can put it back."""
 
     project: str
@@ -279,8 +264,7 @@ class Outcome(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """An action, how it ended, and why in words for people."""
 
     action: Action

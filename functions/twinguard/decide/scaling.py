@@ -6,7 +6,8 @@ Pure. The rules are those of Cloud Run's scaling modes; `act/cloud_run.py` makes
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from twinguard.decide.model import Mode, Push, Scaling, Strength, Value
 

@@ -6,7 +6,9 @@ A pending entry is removed only after its receipt is in the incident (`incidents
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.incidents import LEASE, Mark
 from twinguard.decide.model import Alert, AlertState
@@ -16,24 +18,21 @@ DIGESTED = (Channel.EMAIL, Channel.SLACK)
 """Channels that take digests. PagerDuty groups by its key, and an SMS is only for emergencies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """A message that counts against the window."""
 
     id: str
     at: dt.datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """An incident that the next digest has news of; `mark` tells later news from what was read."""
 
     incident: str
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(Struct, frozen=True):
     """A digest that the vendor accepted, until every incident in it has its receipt.
 
     `entries` are the pending entries it was made of, `told` what it said about each."""
@@ -44,8 +43,7 @@ class Digest:
     told: tuple[Pending, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelState:
+class ChannelState(Struct, frozen=True):
     """One channel's window, what waits for its digest, and the incident of its own outage.
 
     `claimed` is the end of the lease of the instance that sends the digest."""

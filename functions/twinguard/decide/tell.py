@@ -7,8 +7,9 @@ neither lose one nor tell it twice. `dispatch.py` brings them to people."""
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from twinguard.decide.budgets import due, forecast_due, hold_key
 from twinguard.decide.holds import described

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from twinguard.errors import Misconfigured
 from twinguard.notify.email import SMTPS_PORT, Email
@@ -23,8 +24,7 @@ __all__ = ["SETTINGS", "Settings", "open_notifiers"]
 Environ = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """The variables of one channel; the optional ones have a default."""
 
     required: tuple[str, ...]
