@@ -53,7 +53,7 @@ POLICY = msgspec.convert(
     Policy,
     strict=False,
 )
-STARTED = dt.datetime(2026, 11, 1, 8, tzinfo=dt.UTC)
+STARTED = dt.datetime(2026, 11, 1, 7, tzinfo=dt.UTC)  # midnight Pacific, still in summer time
 
 
 class Died(BaseException):
@@ -120,8 +120,11 @@ class _Scaler:
         value = self.world.values.get(name)
         if value is None:
             return None
-        patience = self.world.patience if isinstance(value, Push) else None
-        return Live(value, etag=repr(value), patience=patience)
+        return Live(value, etag=repr(value))
+
+    def patience(self, name: str) -> dt.timedelta | None:
+        is_push = isinstance(self.world.values[name], Push)
+        return self.world.patience if is_push else None
 
     def write(self, name: str, value: Value, seen: Live) -> None:
         world = self.world
@@ -193,6 +196,7 @@ def message(
     amount: object = 500,
     start: dt.datetime = STARTED,
     forecast: object = None,
+    budget_id: str = "de72f49d-779b-4945-a127-4d6ce8def0bb",
     **fields: object,
 ) -> Event:
     """A budget notification as Google sends it, `hours` after its period began."""
@@ -209,7 +213,7 @@ def message(
     published = start + dt.timedelta(hours=hours)
     attributes = {
         "billingAccountId": "01D4EE-079462-DFD6EC",
-        "budgetId": "de72f49d-779b-4945-a127-4d6ce8def0bb",
+        "budgetId": budget_id,
         "schemaVersion": "1.0",
     }
     data = json.dumps(body | fields).encode()

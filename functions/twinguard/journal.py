@@ -18,6 +18,7 @@ from twinguard.decide.model import (
     Breaker,
     Hold,
     Kind,
+    NightState,
     PeriodState,
     Push,
     Resource,
@@ -26,14 +27,14 @@ from twinguard.decide.model import (
     Value,
     Why,
 )
-from twinguard.decide.tell import subject
+from twinguard.decide.wording import subject
 from twinguard.errors import Misconfigured
 from twinguard.policy import Retention
 from twinguard.ports import Json, Records
 from twinguard.readers import ready
 
 T = TypeVar("T")
-ready(PeriodState, Breaker, Resource, Scaling, Push, tuple[Why, ...], dt.datetime)
+ready(PeriodState, NightState, Breaker, Resource, Scaling, Push, tuple[Why, ...], dt.datetime)
 
 _BODY_KEPT = 100_000
 """Bytes of a dead letter that are kept; Google's notifications have under two thousand."""
@@ -51,28 +52,22 @@ class Kept(Struct, Generic[T], frozen=True):
 
 
 class Journal:
-    """What Twinguard remembers of budgets, holds, the breaker and finished slots."""
+    """What Twinguard remembers of budgets, holds, nights and the breaker."""
 
     def __init__(self, records: Records, retention: Retention) -> None:
         self._records = records
         self._retention = retention
 
-    def budget(self, budget_id: str) -> Kept[PeriodState | None]:
+    def budget(self, budget: str) -> Kept[PeriodState | None]:
         """The newest period known of a budget."""
-        return self._read("budgets", budget_id, PeriodState)
+        return self._read("budgets", budget, PeriodState)
 
     def keep_budget(self, kept: Kept[PeriodState | None], state: PeriodState) -> Kept[PeriodState]:
         """Save a period's state; the period before it stays as history."""
         before = kept.value
         if before is not None and before.period_start < state.period_start:
             self._archive(before)
-        return self._write("budgets", state.budget_id, state, kept.version)
-
-    def budgets(self) -> tuple[PeriodState, ...]:
-        """The newest period of every budget."""
-        return tuple(
-            _from_record(stored.value, PeriodState) for stored in self._records.find("budgets")
-        )
+        return self._write("budgets", state.budget, state, kept.version)
 
     def hold(self, resource: Resource) -> Kept[Hold | None]:
         """The hold on a resource, ended ones included."""
@@ -92,6 +87,10 @@ class Journal:
         """Every hold that has not ended, by resource name."""
         return tuple(_hold(stored.value) for stored in self._records.find("holds", active=True))
 
+    def all_holds(self) -> tuple[Hold, ...]:
+        """Every hold, ended ones that are still kept included, by resource name."""
+        return tuple(_hold(stored.value) for stored in self._records.find("holds"))
+
     def breaker(self) -> Kept[Breaker]:
         """The environment's cost breaker; closed if nobody ever opened it."""
         kept = self._read("breakers", "cost", Breaker)
@@ -101,15 +100,13 @@ class Journal:
         """Save the breaker."""
         self._write("breakers", "cost", breaker, kept.version)
 
-    def slot_is_done(self, slot: str) -> bool:
-        """True once a night or morning, as `night/2026-11-23`, is finished."""
-        return self._records.get("slots", slot) is not None
+    def night(self) -> Kept[NightState | None]:
+        """The latest night."""
+        return self._read("nights", "latest", NightState)
 
-    def finish_slot(self, slot: str, now: dt.datetime) -> None:
-        """Remember that a night or morning is finished, however often its message comes again."""
-        if not self.slot_is_done(slot):
-            value = {"finished_at": now.isoformat()}
-            self._records.put("slots", slot, value, None, now + self._history)
+    def keep_night(self, kept: Kept[NightState | None], night: NightState) -> None:
+        """Save the latest night."""
+        self._write("nights", "latest", night, kept.version)
 
     def dead_letter(self, entry_point: str, reason: str, body: bytes, now: dt.datetime) -> None:
         """Keep an event that can never succeed, once, for a person to read."""
@@ -158,7 +155,7 @@ class Journal:
         return dt.timedelta(days=self._retention.audit_days)
 
     def _archive(self, state: PeriodState) -> None:
-        name = f"{state.budget_id}@{state.period_start:%Y-%m-%d}"
+        name = f"{state.budget}@{state.period_start:%Y-%m-%dT%HZ}"
         if self._records.get("periods", name) is None:
             value = cast("dict[str, Any]", msgspec.to_builtins(state))
             self._records.put("periods", name, value, None, state.period_start + self._history)
@@ -183,6 +180,7 @@ def _hold(fields: Any) -> Hold:  # noqa: ANN401 - a record's content
         expected=tuple(_from_record(item, value) for item in fields["expected"]),
         reasons=_from_record(fields["reasons"], tuple[Why, ...]),
         changed_at=_from_record(fields["changed_at"], dt.datetime),
+        left=fields["left"],
     )
 
 

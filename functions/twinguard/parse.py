@@ -23,17 +23,18 @@ LARGEST = 1_000_000
 """Bytes of a request that are read; Google's notifications have under two thousand."""
 
 _MONEY_LIMIT = Decimal(10) ** 15
+_FINEST = -20
+"""Digits behind the point: a cost with millions of them would fill the memory when written out."""
 _T = TypeVar("_T")
 
 
 class Event(Struct, frozen=True):
-    """One Pub/Sub message. `attempt` counts deliveries where the subscription counts them."""
+    """One Pub/Sub message."""
 
     message_id: str
     published_at: dt.datetime
     data: bytes
     attributes: Mapping[str, str]
-    attempt: int = 1
 
 
 class AnomalyNotice(Struct, frozen=True):
@@ -53,7 +54,6 @@ class _Message(msgspec.Struct, rename="camel"):
 
 class _Push(msgspec.Struct, rename="camel"):
     message: _Message
-    delivery_attempt: int = 1
 
 
 class _Structured(msgspec.Struct):
@@ -96,7 +96,7 @@ def event(headers: Mapping[str, str], body: bytes) -> Event:
     except (binascii.Error, ValueError) as err:
         raise BadEvent(f"message {message.message_id}: data is not base64: {err}") from err
     published = _aware(message.publish_time, "publishTime")
-    return Event(message.message_id, published, data, message.attributes, push.delivery_attempt)
+    return Event(message.message_id, published, data, message.attributes)
 
 
 def budget(event: Event, now: dt.datetime) -> BudgetNotice | AnomalyNotice:
@@ -182,6 +182,7 @@ def _aware(moment: dt.datetime, field: str) -> dt.datetime:
 
 
 def _money(value: Decimal, field: str) -> Decimal:
-    if not value.is_finite() or abs(value) >= _MONEY_LIMIT:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(value) >= _MONEY_LIMIT or exponent < _FINEST:
         raise BadEvent(f"{field} is not an amount of money")
     return value

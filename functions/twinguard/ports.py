@@ -62,6 +62,9 @@ class Scaler(Protocol):
     def read(self, name: str) -> Live | None:
         """How the resource stands, or None where there is none of that name."""
 
+    def patience(self, name: str) -> dt.timedelta | None:
+        """How long the resource may stay paused before it loses something; None: for ever."""
+
     def write(self, name: str, value: Value, seen: Live) -> None:
         """Make one legal change, wait for it, read it back; Conflict if `seen` is out of date."""
 

@@ -99,6 +99,10 @@ def start(env: Mapping[str, str], entry_point: str) -> Callable[[flask.Request],
     clock = env.get("TWINGUARD_CLOCK", "system")
     if clock not in {"system", "event"}:
         raise Misconfigured(f"TWINGUARD_CLOCK is {clock!r}; set it to system, or event to replay")
+    if clock == "event" and "K_SERVICE" in env:
+        raise Misconfigured(
+            "TWINGUARD_CLOCK=event would let old messages act in the cloud; leave it out"
+        )
     server = _Server(entry_point, pipeline, handler, callers_from(env), clock == "event")
     return server.answer
 

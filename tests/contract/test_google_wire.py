@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from google.pubsub_v1 import PushConfig
-from msgspec.structs import replace
 
 from contract.discovery import method_ids, problems, schema
 from twinguard.act.billing import Billing

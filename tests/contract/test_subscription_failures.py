@@ -50,13 +50,13 @@ def test_patience_is_the_retention_less_the_age_of_the_oldest_message(google, lo
     )
     google.monitoring.ages[name] = 600
 
-    assert local.subscriptions.read(name).patience == dt.timedelta(minutes=50)
+    assert local.subscriptions.patience(name) == dt.timedelta(minutes=50)
 
 
 def test_without_any_series_nothing_is_waiting(google, local, orders):
     google.monitoring.ages[orders] = None
 
-    assert local.subscriptions.read(orders).patience == RETENTION
+    assert local.subscriptions.patience(orders) == RETENTION
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_age_that_monitoring_does_not_know_is_never_taken_for_zero(local, ord
         subscriptions = Subscriptions(local.url, monitoring.url)
 
         with pytest.raises(Unavailable, match="backlog"):
-            subscriptions.read(orders)
+            subscriptions.patience(orders)
 
 
 def test_a_point_of_a_while_ago_is_aged_to_the_present(local, orders):
@@ -89,7 +89,7 @@ def test_a_point_of_a_while_ago_is_aged_to_the_present(local, orders):
     with Server(route("GET", "/v3/{name=projects/*}/timeSeries", lambda _: answer)) as monitoring:
         subscriptions = Subscriptions(local.url, monitoring.url, clock=lambda: now)
 
-        assert subscriptions.read(orders).patience == RETENTION - dt.timedelta(minutes=5)
+        assert subscriptions.patience(orders) == RETENTION - dt.timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("path", ["/v1/", "/v3/"])
@@ -98,7 +98,17 @@ def test_a_subscription_whose_state_is_unknown_is_unavailable(google, local, ord
     google.fail(fault, method="GET", path=path)
 
     with pytest.raises(Unavailable, match=orders):
-        local.subscriptions.read(orders)
+        local.subscriptions.patience(orders)
+
+
+def test_a_subscription_is_put_back_while_monitoring_is_down(google, local, orders):
+    google.fail(FAULTS[0], method="GET", path="/v3/")
+    live = local.subscriptions.read(orders)
+    local.subscriptions.write(orders, Push(), live)
+
+    local.subscriptions.write(orders, live.value, local.subscriptions.read(orders))
+
+    assert local.subscriptions.read(orders) == live
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from contract.brokers import RETENTION, Broker
+from contract.brokers import Broker
 from twinguard.act.pubsub import TopicPublisher
 from twinguard.decide.model import Live, Push
 from twinguard.errors import Conflict, Unavailable
@@ -68,7 +68,7 @@ def test_the_canonical_configuration_is_sorted_and_has_no_spaces(broker, shop):
 def test_a_pull_subscription_reads_as_one_without_an_endpoint(broker):
     name = broker.subscription("orders-pull")
 
-    assert broker.subscriptions.read(name) == Live(Push(), patience=RETENTION)
+    assert broker.subscriptions.read(name) == Live(Push())
 
 
 def test_a_missing_subscription_reads_as_none(broker):

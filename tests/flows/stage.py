@@ -41,7 +41,7 @@ LAST = _NOW - dt.timedelta(days=35)
 NEXT = _NOW - dt.timedelta(days=2)
 """Beginnings of two periods, in different months, of which both are over an hour old."""
 
-CAP = f"staging/cap/living-twin-staging-budget/{LAST:%Y-%m}.1"
+CAP = f"staging/cap/environment/{LAST:%Y-%m-%dT%HZ}.1"
 
 
 class Stage:

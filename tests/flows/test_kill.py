@@ -138,7 +138,7 @@ def check_capped(nursery, env):
 
         assert seen(here) == expected
         assert journal.breaker().value.open
-        assert told(google) == {("staging/cap/living-twin-staging-budget/2026-11.1", 1, "opened")}
+        assert told(google) == {("staging/cap/environment/2026-11-01T07Z.1", 1, "opened")}
         assert len(audit_gaps(records)) <= 1
 
 

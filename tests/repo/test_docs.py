@@ -94,7 +94,7 @@ def test_make_alone_lists_the_targets():
         (["scale-down-staging"], "PROJECT=my-project missing"),
         (["holds"], "ENV=staging missing"),
         (["drill"], "ENV=staging missing"),
-        (["wake", "ENV=staging"], "HOLD=night missing"),
+        (["wake"], "ENV=staging missing"),
     ],
 )
 def test_a_missing_variable_is_named(command, message):

@@ -10,9 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinguard.decide.model import Breaker, Push, Scaling
-from twinguard.errors import BadEvent, Unavailable
-from twinguard.policy import Events, Target
+from twinguard.decide.budgets import ENVIRONMENT
+from twinguard.decide.model import (
+    Breaker,
+    DropHold,
+    Kind,
+    Push,
+    Resource,
+    Scaling,
+    Strength,
+    TakeHold,
+    Why,
+)
+from twinguard.errors import BadEvent, Conflict, Unavailable
+from twinguard.parse import Event
+from twinguard.policy import Events, Release, Target
 from world import (
     API,
     INGEST,
@@ -27,9 +39,9 @@ from world import (
     message,
 )
 
-BUDGET_ID = "de72f49d-779b-4945-a127-4d6ce8def0bb"
-CAP = "staging/cap/living-twin-staging-budget/2026-11.1"
-RUNGS = "staging/budget/living-twin-staging-budget/2026-11"
+DECEMBER = dt.datetime(2026, 12, 1, 8, tzinfo=dt.UTC)
+CAP = "staging/cap/environment/2026-11-01T07Z.1"
+RUNGS = "staging/budget/environment/2026-11-01T07Z"
 
 
 def now_of(event):
@@ -128,9 +140,7 @@ def test_a_forecast_only_warns():
     deliver(world, message(100, forecast=1.0), message(101, hours=2, forecast=1.2))
 
     assert world.writes == []
-    assert world.identities() == [
-        ("staging/forecast/living-twin-staging-budget/2026-11", 10000, "opened")
-    ]
+    assert world.identities() == [("staging/forecast/environment/2026-11-01T07Z", 10000, "opened")]
 
 
 def test_an_effect_that_fails_is_an_error_and_is_never_reported_as_done():
@@ -178,9 +188,8 @@ def test_a_topic_that_is_down_loses_no_alert_and_undoes_no_effect():
 
 def test_a_new_period_restores_everything_exactly_and_ends_the_incidents():
     world = World()
-    december = dt.datetime(2026, 12, 1, 8, tzinfo=dt.UTC)
 
-    deliver(world, message(380), message(512.5, hours=2), message(0, start=december))
+    deliver(world, message(380), message(512.5, hours=2), message(0, start=DECEMBER))
 
     assert world.values == World().values
     assert not breaker(world).open
@@ -194,8 +203,7 @@ def test_a_new_period_restores_everything_exactly_and_ends_the_incidents():
 
 def test_a_late_message_of_the_old_period_changes_nothing():
     world = World()
-    december = dt.datetime(2026, 12, 1, 8, tzinfo=dt.UTC)
-    deliver(world, message(380), message(1, start=december))
+    deliver(world, message(380), message(1, start=DECEMBER))
     published = list(world.published)
 
     report = deliver(world, message(900, hours=2))
@@ -237,14 +245,15 @@ def test_a_cap_that_was_lifted_trips_again_as_a_new_incident():
     deliver(world, message(530, hours=4))
 
     assert world.values[WORKER] == STOPPED
-    assert world.identities()[-1] == (CAP.replace(".1", ".2"), 1, "opened")
+    assert world.identities()[-1] == (f"{CAP[:-1]}2", 1, "opened")
 
 
 def test_raising_the_budget_lifts_the_cap_and_tells_nobody_again():
     world = World()
     deliver(world, message(512.5))
 
-    deliver(world, message(513, hours=2), message(514, hours=3), policy=with_amount(1000))
+    later = [message(513, hours=2, amount=1000), message(514, hours=3, amount=1000)]
+    deliver(world, *later, policy=with_amount(1000))
 
     assert world.values == World().values
     assert world.identities() == [(CAP, 1, "opened"), (CAP, 1_000_000, "ended")]
@@ -254,7 +263,7 @@ def test_lowering_the_budget_alerts_nobody_again_but_enforces_the_cap():
     world = World()
     deliver(world, message(380))
 
-    deliver(world, message(380, hours=2), policy=with_amount(379))
+    deliver(world, message(380, hours=2, amount=379), policy=with_amount(379))
 
     assert world.values[WORKER] == STOPPED
     assert world.identities() == [(RUNGS, 7500, "opened"), (CAP, 1, "opened")]
@@ -269,8 +278,7 @@ def test_a_person_who_starts_a_stopped_service_again_is_not_overruled():
     deliver(world, message(513, hours=2))
     assert world.values[WORKER] == Scaling(minimum=3)
 
-    december = dt.datetime(2026, 12, 1, 8, tzinfo=dt.UTC)
-    report = deliver(world, message(0, start=december))
+    report = deliver(world, message(0, start=DECEMBER))
     assert world.values[WORKER] == Scaling(minimum=3)
     assert (
         "skipped: service living-twin-worker: was changed by somebody else "
@@ -324,6 +332,165 @@ def test_a_cap_can_be_lifted_after_the_budget_left_the_policy():
     assert not breaker(world).open
 
 
+def test_a_budget_that_google_made_anew_goes_on_where_the_old_one_was():
+    world = World()
+    deliver(world, message(512.5))
+
+    deliver(world, message(1, start=DECEMBER, budget_id="another-id"))
+
+    assert world.values == World().values
+    assert not breaker(world).open
+
+
+def test_a_person_who_started_a_capped_service_again_is_not_overruled_after_a_night():
+    world = World()
+    deliver(world, message(512.5))
+    world.values[WORKER] = Scaling(minimum=3)
+    night = Why("night", Strength.IDLE, STARTED, STARTED + dt.timedelta(hours=30), "schedule")
+    action = TakeHold(Resource(Kind.SERVICE, WORKER), night)
+    world.pipeline(POLICY).executor("schedule").carry_out((action,), STARTED)
+    assert world.values[WORKER] == Scaling()
+
+    deliver(world, message(513, hours=25))
+    assert world.values[WORKER] == Scaling()
+
+    drop = DropHold(action.resource, "night")
+    world.pipeline(POLICY).executor("schedule").carry_out((drop,), STARTED)
+    assert world.values[WORKER] == Scaling(minimum=3)
+
+
+def test_what_was_not_put_back_is_reported_with_the_end_of_the_cap():
+    world = World()
+    deliver(world, message(512.5))
+    world.values[WORKER] = Scaling(minimum=3)
+
+    deliver(world, message(0, start=DECEMBER))
+
+    assert world.published[-1].title.endswith("the cap of the period from 01 November ends")
+    assert world.published[-1].lines == (
+        (
+            "skipped: service living-twin-worker: was changed by somebody else "
+            "(stopped → at least 3 instances)"
+        ),
+    )
+
+
+def test_the_end_of_a_cap_is_told_only_when_everything_is_put_back():
+    world = World()
+    deliver(world, message(512.5))
+    world.broken[WORKER] = 1
+    first = message(0, start=DECEMBER)
+    with pytest.raises(Unavailable):
+        deliver(world, first)
+    assert (CAP, 1_000_000, "ended") not in world.identities()
+
+    deliver(world, first)
+
+    assert (CAP, 1_000_000, "ended") in world.identities()
+    assert world.values == World().values
+
+
+def test_a_cap_that_goes_on_into_a_new_period_holds_until_that_one_ends():
+    world = World()
+    deliver(world, message(512.5))
+    world.patience = dt.timedelta(days=20)
+
+    deliver(world, message(600, start=DECEMBER))
+
+    assert world.values[WORKER] == STOPPED
+    assert world.values[INGEST] == PUSHING  # January is too far for it
+    assert breaker(world).open_by == (
+        (ENVIRONMENT, "living-twin-staging-budget is used up in the period from 2026-12-01"),
+    )
+
+
+def test_a_service_that_comes_later_is_held_too_and_people_hear_of_it():
+    world = World()
+    worker = world.values.pop(WORKER)
+    deliver(world, message(512.5))
+    world.values[WORKER] = worker
+
+    deliver(world, message(513, hours=2))
+
+    assert world.values[WORKER] == STOPPED
+    assert world.identities()[-1] == (CAP, 2, "opened")
+    assert world.published[-1].lines == (
+        "service living-twin-worker: at least 1 instances → stopped",
+    )
+
+
+def test_a_cap_whose_period_is_long_over_is_lifted_without_a_message():
+    world = World()
+    deliver(world, message(512.5))
+
+    event = Event("expire", DECEMBER, b"", {"task": "expire"})
+    world.pipeline(POLICY).on_schedule(event, DECEMBER + dt.timedelta(days=1, minutes=1))
+
+    assert world.values == World().values
+    assert not breaker(world).open
+
+
+def test_a_person_who_lifts_a_cap_while_it_is_being_enforced_has_the_last_word():
+    world = World()
+    deliver(world, message(512.5))
+    pipeline = world.pipeline(POLICY)
+    stale = pipeline.journal.budget(ENVIRONMENT)
+    pipeline.lift("ops@example.com", STARTED + dt.timedelta(hours=2))
+
+    with pytest.raises(Conflict):
+        pipeline._enforce(stale, POLICY.budget, "a slow instance", STARTED)
+
+    deliver(world, message(513, hours=3))
+    assert world.values == World().values
+
+
+def test_people_hear_that_billing_is_unlinked_before_it_is():
+    world = World()
+    policy = with_cap(unlink_billing=True)
+    world.deaf = 99
+
+    with pytest.raises(Unavailable):
+        deliver(world, message(512.5), policy=policy, may_unlink="living-twin-staging")
+
+    assert world.linked
+    world.deaf = 0
+    deliver(world, message(512.5), policy=policy, may_unlink="living-twin-staging")
+    assert not world.linked
+    assert world.published[0].lines[-1] == (
+        "billing of living-twin-staging: comes off its billing account next"
+    )
+
+
+def test_people_hear_when_google_takes_the_budget_for_another_amount():
+    world = World()
+    deliver(world, message(100, amount=50), message(101, hours=2, amount=50))
+
+    assert world.titles() == ["Google's living-twin-staging-budget is 50 USD, the policy's is 500"]
+
+
+def test_a_budget_that_counts_a_longer_period_is_reported():
+    world = World()
+    deliver(world, message(100, hours=72))
+
+    october = dt.datetime(2026, 10, 1, 7, tzinfo=dt.UTC)
+    report = deliver(world, message(5000, start=october, hours=24 * 35))
+
+    assert report.decision == "a message of an earlier period: changes nothing"
+    assert world.titles() == [
+        "living-twin-staging-budget counts a longer period than before; its cap has no effect"
+    ]
+
+
+def test_two_anomalies_of_one_day_are_both_told():
+    world = World()
+    for scope in ("projects/1", "projects/2"):
+        attributes = {"SchemaVersion": "1.0", "scope": scope}
+        event = Event(scope, STARTED, b'{"detectionDate": "2026-11-01"}', attributes)
+        world.pipeline(POLICY).on_budget_alert(event, STARTED)
+
+    assert len(set(world.identities())) == 2
+
+
 def test_a_pause_that_would_lose_messages_is_refused_and_reported():
     world = World(patience=dt.timedelta(days=7))
 
@@ -332,7 +499,7 @@ def test_a_pause_that_would_lose_messages_is_refused_and_reported():
     assert world.values[INGEST] == PUSHING
     assert world.published[0].lines[3] == (
         "skipped: subscription living-twin-ingest-push: is not paused until 2026-12-01 08:00 UTC: "
-        "it keeps unread messages for 168 h more and would lose them; raise "
+        "it keeps unread messages for 168 h more and could lose them; raise "
         "message_retention_duration or pause it for less"
     )
 
@@ -409,8 +576,8 @@ readings = st.lists(costs, min_size=1, max_size=10)
 
 def final_state(world):
     """All that must not depend on the order of delivery; the number of trips is history."""
-    stored = world.records.get("budgets", BUDGET_ID)
-    fields = {k: stored.value[k] for k in ("period_start", "peak", "reads", "tripped", "outbox")}
+    stored = world.records.get("budgets", ENVIRONMENT)
+    fields = {k: stored.value[k] for k in ("period_start", "peak", "readings", "tripped", "outbox")}
     return fields, world.values, breaker(world).open
 
 
@@ -422,16 +589,22 @@ def deliveries(draw):
     return events, draw(st.permutations([*events, *repeats]))
 
 
+releases = st.builds(
+    Release, reads=st.integers(1, 5), apart_minutes=st.sampled_from([0, 10, 30, 60, 240])
+)
+
+
 @settings(max_examples=2500, deadline=None)
-@given(deliveries())
+@given(deliveries(), releases)
 @pytest.mark.parametrize("part", range(4))
-def test_the_order_and_the_repeats_of_messages_never_matter(part, delivery):
+def test_the_order_and_the_repeats_of_messages_never_matter(part, delivery, release):
     events, shuffled = delivery
     straight, mixed = World(), World()
+    policy = with_cap(release=release)
 
-    deliver(straight, *events)
+    deliver(straight, *events, policy=policy)
     for event in shuffled:
-        mixed.pipeline(POLICY).on_budget_alert(event, events[-1].published_at)
+        mixed.pipeline(policy).on_budget_alert(event, events[-1].published_at)
 
     assert final_state(mixed) == final_state(straight)
     assert len(set(mixed.identities())) == len(mixed.identities())
@@ -488,9 +661,8 @@ def told_rungs_once(world):
 @settings(max_examples=500, deadline=None)
 @given(readings, st.integers(0, 700), st.randoms())
 def test_a_new_period_always_ends_where_everything_began(spent, first, random):
-    december = dt.datetime(2026, 12, 1, 8, tzinfo=dt.UTC)
     old = [message(cost, hours=1 + n / 2, id=f"o{n}") for n, cost in enumerate(spent)]
-    new = message(first % 370, start=december, id="n0")
+    new = message(first % 370, start=DECEMBER, id="n0")
     world = World()
     deliver(world, *old)
     patient = msgspec.structs.replace(POLICY, events=Events(max_age_hours=744))

@@ -182,10 +182,7 @@ def test_what_is_left_held_for_another_reason_is_planned_as_such(room):
 
     details = {row["what"]: row["detail"] for row in json.loads(done.stdout)["plan"]}
     assert details["service living-twin-api"] == "from zero instances → at least 2 instances"
-    assert (
-        details["service living-twin-worker"]
-        == "stays stopped: held for budget/de72f49d-779b-4945-a127-4d6ce8def0bb"
-    )
+    assert details["service living-twin-worker"] == "stays stopped: held for budget/environment"
 
 
 def test_a_cap_is_lifted_on_a_persons_word(room):

@@ -26,7 +26,7 @@ def handle():
 threads = [threading.Thread(target=handle) for _ in range(8)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
-assert set(world.identities()) == {(f"staging/cap/{POLICY.budget.name}/2026-11.1", 1, "opened")}
+assert set(world.identities()) == {("staging/cap/environment/2026-11-01T07Z.1", 1, "opened")}
 """
 
 

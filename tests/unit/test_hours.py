@@ -5,7 +5,7 @@ import datetime as dt
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from twinguard.decide.hours import fell_asleep_at, is_asleep, night_of, wakes_at
@@ -62,10 +62,18 @@ def test_a_night_that_the_spring_clock_change_skips_starts_when_the_gap_ends():
 def test_a_night_that_the_autumn_clock_change_repeats_is_one_night():
     """On 2026-10-25 02:00 happens at 00:00Z and again at 01:00Z."""
     first, second = local("2026-10-25T02:00:00"), local("2026-10-25T02:00:00", fold=1)
+    daily = Schedule(time_zone="Europe/Brussels", night=Slot(at="02:00"), morning=Slot(at="06:30"))
 
     assert second - first == dt.timedelta(hours=1)
-    assert (fell_asleep_at(NIGHTLY, first), fell_asleep_at(NIGHTLY, second)) == (first, first)
-    assert (night_of(NIGHTLY, first), night_of(NIGHTLY, second)) == ("2026-10-25", "2026-10-25")
+    assert (fell_asleep_at(daily, first), fell_asleep_at(daily, second)) == (first, first)
+    assert (night_of(daily, first), night_of(daily, second)) == ("2026-10-25", "2026-10-25")
+
+
+def test_the_nights_of_a_weekend_are_one_that_began_on_saturday():
+    monday = local("2026-11-30T05:00:00")
+
+    assert fell_asleep_at(NIGHTLY, monday) == local("2026-11-28T02:00:00")
+    assert night_of(NIGHTLY, monday) == "2026-11-28"
 
 
 def test_a_skipped_date_is_not_slept_through():
@@ -119,9 +127,10 @@ def test_whoever_wakes_at_a_morning_is_awake_then(schedule, now):
 
 
 @given(schedules, moments)
-def test_sleep_only_ever_starts_at_a_night(schedule, now):
+def test_sleep_starts_at_a_night_and_lasts_until_now(schedule, now):
     night = fell_asleep_at(schedule, now)
+    assume(night is not None)
 
-    assert night is not None
-    assert night <= now
+    assert night <= now < wakes_at(schedule, night)
     assert is_asleep(schedule, night) is True
+    assert is_asleep(schedule, night - dt.timedelta(seconds=1)) is False

@@ -28,7 +28,8 @@ POLICY = msgspec.structs.replace(
 TUESDAY_NIGHT = dt.datetime(2026, 11, 24, 1, 0, 5, tzinfo=dt.UTC)
 TUESDAY_MORNING = dt.datetime(2026, 11, 24, 5, 30, 5, tzinfo=dt.UTC)
 ASLEEP = {API: Scaling(maximum=20), WORKER: Scaling(maximum=5), INGEST: Push()}
-NIGHT = "staging/night/staging/2026-11-24"
+NIGHT = "staging/night/2026-11-24"
+FAILING = "staging/night-failing/2026-11-24"
 
 
 def scheduled(task, at):
@@ -45,9 +46,14 @@ def test_at_night_everything_sleeps_and_the_operations_team_hears_of_it():
     report = run(world, "night", TUESDAY_NIGHT)
 
     assert world.values == ASLEEP
-    assert report.decision == "night/2026-11-24"
+    assert report.decision == "night 2026-11-24"
     assert world.identities() == [(NIGHT, 1, "opened")]
-    assert world.titles() == ["staging sleeps: 3 changed, 0 left alone"]
+    assert world.titles() == ["staging sleeps"]
+    assert world.published[0].lines == (
+        "service living-twin-api: at least 2 instances → from zero instances",
+        "service living-twin-worker: at least 1 instances → from zero instances",
+        "subscription living-twin-ingest-push: pushing → paused",
+    )
 
 
 def test_in_the_morning_everything_is_put_back_exactly():
@@ -67,7 +73,7 @@ def test_a_night_message_that_comes_twice_does_its_work_once():
 
     report = run(world, "night", TUESDAY_NIGHT + dt.timedelta(minutes=5))
 
-    assert report.decision == "night/2026-11-24 is done already: changes nothing"
+    assert report.decision == "night 2026-11-24 is done already: changes nothing"
     assert world.values[API] == Scaling(minimum=1)
 
 
@@ -98,11 +104,14 @@ def test_a_service_that_somebody_changed_at_night_is_left_as_they_set_it():
 
     report = run(world, "morning", TUESDAY_MORNING)
 
-    assert world.values == World().values | {WORKER: Scaling(minimum=4, maximum=8)}
-    assert report.lines()[1] == (
+    left = (
         "skipped: service living-twin-worker: was changed by somebody else "
         "(from zero instances → at least 4 instances)"
     )
+    assert world.values == World().values | {WORKER: Scaling(minimum=4, maximum=8)}
+    assert report.lines()[1] == left
+    assert world.titles()[-1] == "staging is awake again: 1 left alone"
+    assert world.published[-1].lines == (left,)
 
 
 def test_the_morning_does_not_lift_a_budgets_cap():
@@ -138,8 +147,11 @@ def test_a_night_that_fails_is_tried_again_and_people_hear_of_it_once_a_night():
     run(world, "night", TUESDAY_NIGHT)
 
     assert world.values == ASLEEP
-    failing = ("staging/night-failing/2026-11-24/2026-11-24", 1, "opened")
-    assert world.identities() == [failing, failing, (NIGHT, 1, "opened")]
+    assert world.identities() == [
+        (FAILING, 1, "opened"),
+        (NIGHT, 1, "opened"),
+        (FAILING, 1_000_000, "ended"),
+    ]
 
 
 def test_a_pull_subscription_cannot_be_paused_and_is_reported():
@@ -170,10 +182,93 @@ def test_expired_records_are_deleted_on_schedule():
     world = World()
     run(world, "night", TUESDAY_NIGHT)
 
+    run(world, "morning", TUESDAY_MORNING)
+
     report = run(world, "expire", TUESDAY_NIGHT + dt.timedelta(days=500))
 
-    assert report.decision.endswith(" expired records deleted")
+    assert report.decision == "0 holds over, 15 records deleted"
     assert world.records.find("audit") == ()
+
+
+def test_a_hold_by_hand_ends_when_it_was_said_to():
+    world = World()
+    until = TUESDAY_NIGHT + dt.timedelta(hours=2)
+    why = Why("manual", Strength.STOP, TUESDAY_NIGHT, until, "ops@example.com")
+    action = TakeHold(Resource(Kind.SERVICE, WORKER), why)
+    world.pipeline(POLICY).executor("ops").carry_out((action,), TUESDAY_NIGHT)
+
+    run(world, "expire", until - dt.timedelta(minutes=1))
+    assert world.values[WORKER] == STOPPED
+
+    run(world, "expire", until)
+    assert world.values == World().values
+
+
+def test_a_night_whose_morning_never_came_ends_a_day_late():
+    world = World()
+    run(world, "night", TUESDAY_NIGHT)
+
+    run(world, "expire", TUESDAY_MORNING + dt.timedelta(hours=23))
+    assert world.values == ASLEEP
+
+    run(world, "expire", TUESDAY_MORNING + dt.timedelta(days=1))
+    assert world.values == World().values
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"skip": (dt.date(2026, 11, 24),)},
+        {"night": Slot(at="22:00")},
+        {"services": ()},
+        None,
+    ],
+    ids=["skipped", "moved", "shortened", "removed"],
+)
+def test_a_schedule_edited_while_the_environment_sleeps_still_wakes_it(changes):
+    world = World()
+    run(world, "night", TUESDAY_NIGHT)
+    schedule = changes and msgspec.structs.replace(POLICY.schedule, **changes)
+    edited = msgspec.structs.replace(POLICY, schedule=schedule)
+
+    run(world, "morning", TUESDAY_MORNING, edited)
+
+    assert world.values == World().values
+
+
+def test_a_clock_that_runs_a_little_ahead_loses_no_slot():
+    world = World()
+    run(world, "night", TUESDAY_NIGHT - dt.timedelta(seconds=6))
+    assert world.values == ASLEEP
+
+    run(world, "morning", TUESDAY_MORNING - dt.timedelta(seconds=6))
+    assert world.values == World().values
+
+
+def test_a_weekend_is_one_night_with_one_message():
+    world = World()
+    saturday = dt.datetime(2026, 11, 28, 1, 0, 5, tzinfo=dt.UTC)
+    for day in range(3):
+        run(world, "night", saturday + dt.timedelta(days=day))
+
+    run(world, "morning", dt.datetime(2026, 11, 30, 5, 30, 5, tzinfo=dt.UTC))
+
+    weekend = "staging/night/2026-11-28"
+    assert world.identities() == [(weekend, 1, "opened"), (weekend, 1_000_000, "ended")]
+    assert world.values == World().values
+
+
+def test_a_morning_whose_message_was_not_taken_says_the_same_when_it_comes_again():
+    world = World()
+    run(world, "night", TUESDAY_NIGHT)
+    world.values[WORKER] = Scaling(minimum=4)
+    world.deaf = 1
+    with pytest.raises(Unavailable):
+        run(world, "morning", TUESDAY_MORNING)
+
+    run(world, "morning", TUESDAY_MORNING)
+
+    assert world.titles() == ["staging sleeps", "staging is awake again: 1 left alone"]
 
 
 @pytest.mark.parametrize(

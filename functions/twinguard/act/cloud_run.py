@@ -6,6 +6,7 @@ legal is known in `decide/scaling.py`."""
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,10 @@ class CloudRun:
             except NotFound:
                 return None
         return Live(_scaling(named(service, what)), service.etag)
+
+    def patience(self, name: str) -> dt.timedelta | None:  # noqa: ARG002 - the port's
+        """A service loses nothing while it is lowered: None, for ever."""
+        return None
 
     def write(self, name: str, value: Value, seen: Live) -> None:
         """Change what differs from `seen` in one request, wait for it and read it back."""

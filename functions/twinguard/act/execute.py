@@ -89,8 +89,11 @@ class Executor(Struct, frozen=True):
         resource = action.resource
         if is_control_plane(resource.name):
             return holds.Step(Outcome.SKIPPED, "belongs to Twinguard's own control plane"), None
-        live = self.scalers[resource.kind].read(resource.name)
+        scaler = self.scalers[resource.kind]
+        live = scaler.read(resource.name)
         if isinstance(action, TakeHold):
+            if live is not None:
+                live = replace(live, patience=scaler.patience(resource.name))
             return holds.take(hold, resource, live, action.why, now), live
         return holds.drop(hold, live, action.key, now), live
 
@@ -124,9 +127,9 @@ class Executor(Struct, frozen=True):
 
     def _switch(self, action: OpenBreaker | CloseBreaker, now: dt.datetime) -> Result:
         kept = self.journal.breaker()
-        others = tuple(pair for pair in kept.value.open_by if pair[0] != action.budget_id)
+        others = tuple(pair for pair in kept.value.open_by if pair[0] != action.budget)
         if isinstance(action, OpenBreaker):
-            wanted = replace(kept.value, open_by=(*others, (action.budget_id, action.reason)))
+            wanted = replace(kept.value, open_by=(*others, (action.budget, action.reason)))
             detail = "open: requests are refused"
         else:
             wanted = replace(kept.value, open_by=others)

@@ -49,11 +49,19 @@ class Subscriptions:
         found = self._subscription(name)
         if found is None:
             return None
+        return Live(_push(found))
+
+    def patience(self, name: str) -> dt.timedelta | None:
+        """The retention that is left to the oldest message nobody has acknowledged."""
+        found = self._subscription(name)
+        if found is None:
+            return None
         value = _push(found)
         if value.config and not pausable(value):
-            return Live(value)
+            return None
         age = oldest_age(name, self.monitoring_endpoint, self.timeout, self.clock())
-        return Live(value, patience=found.message_retention_duration - age)
+        retention: dt.timedelta = found.message_retention_duration
+        return retention - age
 
     def write(self, name: str, value: Value, seen: Live) -> None:
         """Set the push configuration and read it back.

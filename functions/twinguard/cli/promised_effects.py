@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from twinguard.cli.month import BUDGET_ID, Sort, Trouble
+from twinguard.cli.month import Sort, Trouble
 from twinguard.cli.rehearsal import Rehearsed, Step
 from twinguard.cli.stage import shown
-from twinguard.decide.budgets import hold_key
+from twinguard.decide.budgets import ENVIRONMENT, hold_key
 from twinguard.decide.model import Resource
 
 _NOTHING = "0 writes, 0 alerts"
@@ -74,7 +74,7 @@ def _among(wanted: set[Resource], held: set[Resource], early: set[Resource]) -> 
 
 def _held(steps: Iterable[Step]) -> set[Resource]:
     """What the budget held at any of these times."""
-    key = hold_key(BUDGET_ID)
+    key = hold_key(ENVIRONMENT)
     return {hold.resource for step in steps for hold in step.holds if key in hold.keys}
 
 

@@ -19,7 +19,7 @@ import typer
 
 from twinguard import config
 from twinguard.cli import scale_output as output
-from twinguard.decide import budgets, hours, tell
+from twinguard.decide import budgets, hours, wording
 from twinguard.decide.model import Action, DropHold, Hold, Kind, Outcome, Result, Strength, Why
 from twinguard.errors import Misconfigured, TwinguardError, Unavailable
 from twinguard.pipeline import MANUAL, NIGHT, Pipeline
@@ -203,8 +203,7 @@ def _keys(held: tuple[Hold, ...], which: frozenset[Which]) -> frozenset[str]:
 def _cap_actions(pipeline: Pipeline) -> tuple[Action, ...]:
     journal = pipeline.journal
     held, breaker = journal.active_holds(), journal.breaker().value
-    tripped = (state.budget_id for state in journal.budgets() if state.tripped)
-    return tuple(a for budget in tripped for a in budgets.lift_actions(budget, held, breaker))
+    return budgets.lift_actions(budgets.ENVIRONMENT, held, breaker)
 
 
 def _planned(desk: Desk, held: tuple[Hold, ...], actions: tuple[Action, ...]) -> tuple[Result, ...]:
@@ -250,10 +249,10 @@ def _tell(desk: Desk, results: tuple[Result, ...], title: str) -> str:
     """Tell the operations team who changed what; in words, what came of that."""
     if not desk.tells:
         return "nobody was told: TWINGUARD_ALERTS_TOPIC is not set"
-    lines = "; ".join(tell.worded(result) for result in results)
+    lines = "; ".join(wording.worded(result) for result in results)
     scope = f"{desk.by}-{desk.now:%H%M%S}"
     policy = desk.pipeline.policy
-    alert = tell.oddity(policy, MANUAL, scope, Level.MEDIUM, title, lines, desk.now)
+    alert = wording.oddity(policy, MANUAL, scope, Level.MEDIUM, title, lines, desk.now)
     try:
         desk.pipeline.publish(alert)
     except Unavailable as err:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from twinguard.decide.holds import described
 from twinguard.decide.model import Breaker, Hold, Live, Outcome, Resource, Result, Why
-from twinguard.decide.tell import subject
+from twinguard.decide.wording import subject
 
 REMEDY = (
     "Check the network; if credentials are missing: gcloud auth application-default login; "

@@ -21,7 +21,7 @@ from twinguard.decide.model import (
     Hold,
     OpenBreaker,
     PeriodState,
-    Read,
+    Reading,
     Resource,
     Strength,
     TakeHold,
@@ -30,30 +30,34 @@ from twinguard.decide.model import (
 )
 from twinguard.policy import Budget, Release, Threshold
 
-READS_KEPT = 8
-"""Readings kept per period: enough to see past a few repeats inside `release.apart_minutes`."""
+ENVIRONMENT = "environment"
+"""The policy's one budget. Google's ids and names of it may change; what it holds must not."""
+
+SLOTS_KEPT = 12
+"""Slots of `release.apart_minutes` kept per period: every other one of them is far enough from the
+next, so they hold the five readings that the longest release asks for."""
 
 
-def observe(state: PeriodState | None, notice: BudgetNotice) -> PeriodState:
+def observe(state: PeriodState | None, notice: BudgetNotice, budget: Budget) -> PeriodState:
     """The state with one more notification of its period known."""
-    known = state or PeriodState(notice.budget_id, notice.period_start)
-    read = Read(notice.published_at, notice.message_id, notice.cost)
-    if any(other.message_id == read.message_id for other in known.reads):
-        return known
+    known = state or PeriodState(ENVIRONMENT, notice.period_start)
     return replace(
         known,
         peak=max(known.peak, notice.cost),
-        reads=tuple(sorted((*known.reads, read))[-READS_KEPT:]),
+        readings=_with_reading(known.readings, notice, budget.cap.release),
         forecast=max(known.forecast, notice.forecast or Decimal(0)),
+        amount=notice.amount,
     )
 
 
-def judged(state: PeriodState, budget: Budget) -> PeriodState:
+def judged(state: PeriodState, budget: Budget, now: dt.datetime) -> PeriodState:
     """The state with the cap tripped or lifted as the readings say."""
     tripped = _is_capped(state, budget)
     if tripped == state.tripped:
         return state
-    return replace(state, tripped=tripped, trips=state.trips + tripped)
+    if not tripped:
+        return replace(state, tripped=False)
+    return replace(state, tripped=True, tripped_at=now, trips=state.trips + 1)
 
 
 def lifted(state: PeriodState, budget: Budget) -> PeriodState:
@@ -83,9 +87,9 @@ def forecast_due(state: PeriodState, budget: Budget) -> tuple[Threshold, ...]:
     return tuple(t for t in budget.forecast if state.forecast_told < t.percent <= state.forecast)
 
 
-def hold_key(budget_id: str) -> str:
+def hold_key(budget: str) -> str:
     """The reason under which a budget holds resources."""
-    return f"budget/{budget_id}"
+    return f"budget/{budget}"
 
 
 def actions(
@@ -102,30 +106,23 @@ def actions(
     `resources` are the non-critical ones. Nothing that is confirmed is asked for again, so a
     person's later change stands."""
     if not state.tripped:
-        return lift_actions(state.budget_id, active, breaker)
-    cap, key = budget.cap, hold_key(state.budget_id)
+        return lift_actions(state.budget, active, breaker)
+    cap, key = budget.cap, hold_key(state.budget)
     strength = Strength.STOP if cap.stop_serving else Strength.IDLE
     why = Why(key, strength, since=now, until=period_end(state.period_start), by=budget.name)
     held = {h.resource: h for h in active if key in h.keys}
-    asked: list[Action] = [
+    return (
+        *_breaker_actions(state, budget, breaker),
         *(DropHold(resource, key) for resource in held if resource not in resources),
-        *(TakeHold(r, why) for r in resources if not _is_held(held.get(r), key, strength)),
-    ]
-    is_open = state.budget_id in dict(breaker.open_by)
-    if cap.stop_serving and not is_open:
-        asked.insert(0, OpenBreaker(state.budget_id, _reason(state, budget)))
-    if is_open and not cap.stop_serving:
-        asked.insert(0, CloseBreaker(state.budget_id))
-    if cap.unlink_billing and not state.unlinked:
-        asked.append(UnlinkBilling(project))
-    return tuple(asked)
+        *(TakeHold(r, why) for r in resources if not _is_held(held.get(r), why)),
+        *((UnlinkBilling(project),) if cap.unlink_billing and not state.unlinked else ()),
+    )
 
 
-def lift_actions(budget_id: str, active: tuple[Hold, ...], breaker: Breaker) -> tuple[Action, ...]:
+def lift_actions(budget: str, active: tuple[Hold, ...], breaker: Breaker) -> tuple[Action, ...]:
     """What puts everything back that a budget's cap changed."""
-    drops = holds.drops(active, hold_key(budget_id))
-    closes = (CloseBreaker(budget_id),) if budget_id in dict(breaker.open_by) else ()
-    return (*closes, *drops)
+    closes = (CloseBreaker(budget),) if budget in dict(breaker.open_by) else ()
+    return (*closes, *holds.drops(active, hold_key(budget)))
 
 
 def period_end(period_start: dt.datetime) -> dt.datetime:
@@ -138,35 +135,61 @@ def period_end(period_start: dt.datetime) -> dt.datetime:
     return dt.datetime(year, month, 1, 8, tzinfo=dt.UTC)
 
 
+def _breaker_actions(
+    state: PeriodState, budget: Budget, breaker: Breaker
+) -> tuple[OpenBreaker | CloseBreaker, ...]:
+    reason = f"{budget.name} is used up in the period from {state.period_start:%Y-%m-%d}"
+    found = dict(breaker.open_by).get(state.budget)
+    if budget.cap.stop_serving:
+        return () if found == reason else (OpenBreaker(state.budget, reason),)
+    return () if found is None else (CloseBreaker(state.budget),)
+
+
 def _is_capped(state: PeriodState, budget: Budget) -> bool:
     if not budget.cap.enabled:
         return False
     limit = max(cap_amount(budget), state.rearm_at)
     if state.peak < limit and not state.tripped:
         return False
-    return not _shows_room(state.reads, limit, budget.cap.release)
+    return not _shows_room(state.readings, limit, budget.cap.release)
 
 
-def _shows_room(reads: tuple[Read, ...], limit: Decimal, release: Release) -> bool:
+def _with_reading(
+    readings: tuple[Reading, ...], notice: BudgetNotice, release: Release
+) -> tuple[Reading, ...]:
+    """The newest slots, whatever the order in which their readings came in."""
+    slots = {_slot(reading.first, release): reading for reading in readings}
+    at, cost = notice.published_at, notice.cost
+    known = slots.get(_slot(at, release), Reading(at, at, cost))
+    slots[_slot(at, release)] = Reading(
+        min(known.first, at), max(known.last, at), max(known.cost, cost)
+    )
+    return tuple(slots[slot] for slot in sorted(slots)[-SLOTS_KEPT:])
+
+
+def _slot(at: dt.datetime, release: Release) -> int:
+    return int(at.timestamp() // (60 * max(1, release.apart_minutes)))
+
+
+def _shows_room(readings: tuple[Reading, ...], limit: Decimal, release: Release) -> bool:
     """True when enough readings, far enough apart, came in below the limit since the last above."""
-    last_above = max((read for read in reads if read.cost >= limit), default=None)
-    counted: list[Read] = []
-    for read in reads:
-        if last_above is not None and read <= last_above:
+    apart = dt.timedelta(minutes=release.apart_minutes)
+    counted, last = 0, None
+    for reading in readings:
+        if reading.cost >= limit:
+            counted, last = 0, None
             continue
-        if not counted or read.at - counted[-1].at >= dt.timedelta(minutes=release.apart_minutes):
-            counted.append(read)
-    return len(counted) >= release.reads
+        for at in (reading.first, reading.last):
+            if last is None or at - last >= apart:
+                counted, last = counted + 1, at
+                break
+    return counted >= release.reads
 
 
-def _is_held(hold: Hold | None, key: str, strength: Strength) -> bool:
+def _is_held(hold: Hold | None, wanted: Why) -> bool:
     if hold is None or not hold.settled:
         return False
-    return any(why.key == key and why.strength is strength for why in hold.reasons)
-
-
-def _reason(state: PeriodState, budget: Budget) -> str:
-    return (
-        f"{budget.name}: {state.peak:f} of {budget.amount:f} {budget.currency} "
-        f"in the period from {state.period_start:%Y-%m-%d}"
+    return any(
+        (why.key, why.strength, why.until) == (wanted.key, wanted.strength, wanted.until)
+        for why in hold.reasons
     )

@@ -25,6 +25,9 @@ from twinguard.decide.model import (
 )
 from twinguard.decide.scaling import lowered, pausable, steps
 
+SLACK = dt.timedelta(hours=24)
+"""How much later than planned a hold may end: Google's first message of a period takes hours."""
+
 
 class Step(Struct, frozen=True):
     """What to do next about one resource.
@@ -43,19 +46,20 @@ def take(
 ) -> Step:
     """Hold a resource for one more reason.
 
-    A person who changes a held resource outranks the reasons that held it; a new reason starts over
-    from the person's value."""
+    Somebody who changes a held resource outranks the reasons that held it; a new reason starts over
+    from their value."""
     if live is None:
         return Step(Outcome.SKIPPED, "does not exist")
     if hold is None or not hold.active:
-        return _started(resource, live, why, now, "")
+        return _started(resource, live, (), why, now, "")
     if live.value in hold.expected:
-        if why.key not in hold.keys and (refusal := _too_long(live, why, now)):
-            return Step(Outcome.SKIPPED, refusal)
+        if _is_longer(hold, why) and (refusal := _too_long(live, why, now)):
+            return _refused(drop(hold, live, why.key, now), refusal)
         return _toward(hold, _with(hold.reasons, why), live, now)
     if why.key in hold.keys:
         return Step(Outcome.SKIPPED, _changed(hold, live))
-    return _started(resource, live, why, now, f"; {_changed(hold, live)} before")
+    overruled = tuple(replace(reason, overruled=True) for reason in hold.reasons)
+    return _started(resource, live, overruled, why, now, f"; {_changed(hold, live)} before")
 
 
 def drop(hold: Hold | None, live: Live | None, key: str, now: dt.datetime) -> Step:
@@ -67,7 +71,7 @@ def drop(hold: Hold | None, live: Live | None, key: str, now: dt.datetime) -> St
         return _toward(hold, reasons, live, now)
     detail = "does not exist any more" if live is None else _changed(hold, live)
     expected = hold.expected if reasons or live is None else (live.value,)
-    left = replace(hold, reasons=reasons, expected=expected[-1:], changed_at=now)
+    left = replace(hold, reasons=reasons, expected=expected[-1:], changed_at=now, left=detail)
     return Step(Outcome.SKIPPED, detail, left)
 
 
@@ -91,20 +95,33 @@ def described(value: Value) -> str:
     return f"at least {floor} instances" if floor else "from zero instances"
 
 
-def _started(resource: Resource, live: Live, why: Why, now: dt.datetime, note: str) -> Step:
+def _started(
+    resource: Resource,
+    live: Live,
+    overruled: tuple[Why, ...],
+    why: Why,
+    now: dt.datetime,
+    note: str,
+) -> Step:
     if isinstance(live.value, Push) and not pausable(live.value):
         return Step(Outcome.SKIPPED, "has no push endpoint to pause; stop its consumer instead")
     if refusal := _too_long(live, why, now):
         return Step(Outcome.SKIPPED, refusal)
     fresh = Hold(resource, before=live.value, expected=(live.value,))
-    step = _toward(fresh, (why,), live, now)
+    step = _toward(fresh, (*overruled, why), live, now)
     return replace(step, detail=step.detail + note)
+
+
+def _refused(step: Step, refusal: str) -> Step:
+    """The reason ends, because it may not go on for as long as it is wanted."""
+    hold = step.hold and replace(step.hold, left=refusal)
+    return replace(step, outcome=Outcome.SKIPPED, detail=refusal, hold=hold)
 
 
 def _toward(hold: Hold, reasons: tuple[Why, ...], live: Live, now: dt.datetime) -> Step:
     wanted = _wanted(hold.before, reasons)
     writes = steps(live.value, wanted)
-    moved = replace(hold, reasons=reasons, expected=(live.value, *writes))
+    moved = replace(hold, reasons=reasons, expected=(live.value, *writes), left="")
     if moved == hold and not writes:
         return Step(Outcome.ALREADY, f"is already {described(wanted)}")
     detail = f"{described(live.value)} → {described(wanted)}" if writes else described(wanted)
@@ -112,10 +129,10 @@ def _toward(hold: Hold, reasons: tuple[Why, ...], live: Live, now: dt.datetime) 
 
 
 def _wanted(before: Value, reasons: tuple[Why, ...]) -> Value:
-    if not reasons:
+    strengths = {why.strength for why in reasons if not why.overruled}
+    if not strengths:
         return before
-    stop = any(why.strength is Strength.STOP for why in reasons)
-    return lowered(before, Strength.STOP if stop else Strength.IDLE)
+    return lowered(before, Strength.STOP if Strength.STOP in strengths else Strength.IDLE)
 
 
 def _with(reasons: tuple[Why, ...], why: Why) -> tuple[Why, ...]:
@@ -126,15 +143,23 @@ def _with(reasons: tuple[Why, ...], why: Why) -> tuple[Why, ...]:
     return (*reasons, why)
 
 
+def _is_longer(hold: Hold, why: Why) -> bool:
+    """True where the reason is new, or is to last longer than it was going to."""
+    known = next((reason for reason in hold.reasons if reason.key == why.key), None)
+    if known is None or known.until is None:
+        return known is None
+    return why.until is None or why.until > known.until
+
+
 def _too_long(live: Live, why: Why, now: dt.datetime) -> str:
     if live.patience is None:
         return ""
-    if why.until is not None and why.until - now <= live.patience:
+    if why.until is not None and why.until + SLACK - now <= live.patience:
         return ""
     end = "without an end" if why.until is None else f"until {why.until:%Y-%m-%d %H:%M} UTC"
     hours = max(0, int(live.patience.total_seconds() // 3600))
     return (
-        f"is not paused {end}: it keeps unread messages for {hours} h more and would lose them; "
+        f"is not paused {end}: it keeps unread messages for {hours} h more and could lose them; "
         "raise message_retention_duration or pause it for less"
     )
 

@@ -16,16 +16,18 @@ _HORIZON = 15
 
 
 def fell_asleep_at(schedule: Schedule, now: dt.datetime) -> dt.datetime | None:
-    """The start of the latest night that was not skipped; None if there was none in two weeks."""
+    """The start of the first night since the last morning; None while it is awake.
+
+    Nights without a morning between them are one: Saturday's lasts until Monday."""
+    mornings = _instants(schedule, schedule.morning, now, frozenset())
+    woke = max(morning for morning in mornings if morning <= now)
     nights = _instants(schedule, schedule.night, now, frozenset(schedule.skip))
-    return max((night for night in nights if night <= now), default=None)
+    return min((night for night in nights if woke < night <= now), default=None)
 
 
 def is_asleep(schedule: Schedule, now: dt.datetime) -> bool:
     """True from a night's start until the next morning."""
-    night = fell_asleep_at(schedule, now)
-    mornings = _instants(schedule, schedule.morning, now, frozenset())
-    return night is not None and not any(night < morning <= now for morning in mornings)
+    return fell_asleep_at(schedule, now) is not None
 
 
 def wakes_at(schedule: Schedule, now: dt.datetime) -> dt.datetime:
@@ -34,7 +36,7 @@ def wakes_at(schedule: Schedule, now: dt.datetime) -> dt.datetime:
 
 
 def night_of(schedule: Schedule, now: dt.datetime) -> str:
-    """The local date of the latest night, as the name of its record and incident."""
+    """The local date on which this sleep began, as the name of its record and incident."""
     night = fell_asleep_at(schedule, now) or now
     return f"{night.astimezone(ZoneInfo(schedule.time_zone)):%Y-%m-%d}"
 

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from twinguard.policy import Level
 
+NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 # --- budgets -------------------------------------------------------------------------------------
 
 
@@ -33,39 +35,57 @@ class BudgetNotice(Struct, frozen=True):
     forecast: Decimal | None = None
 
 
-class Read(Struct, frozen=True, order=True):
-    """A cost that Google reported, ordered by when it said so."""
+class Reading(Struct, frozen=True, order=True):
+    """What Google reported within one slot of `release.apart_minutes`.
 
-    at: dt.datetime
-    message_id: str
+    When it first and last did, and the highest cost it named."""
+
+    first: dt.datetime
+    last: dt.datetime
     cost: Decimal
 
 
 class PeriodState(Struct, frozen=True):
     """What is known and done about one budget in one period.
 
-    Known: `peak` is the highest cost seen, `reads` the newest readings, `forecast` the highest
-    forecast rule crossed (per cent). Cap: `tripped` says that it is enforced, `trips` counts how
-    often, `rearm_at` is the spend at which a cap that a person lifted trips again, `unlinked` that
-    billing was taken off. Told: `notified` is the highest *spend* people were told of, so editing a
-    budget re-alerts nobody; `trips_told`, `trips_ended` and `failing` (odd while effects fail)
-    count messages; `outbox` holds alerts decided on but not yet with the alerts topic."""
+    Known: `peak` is the highest cost seen, `readings` the newest slots, `forecast` the highest
+    forecast rule crossed (per cent), `amount` what Google takes the budget to be. Cap: `tripped`
+    says that it is enforced and `tripped_at` since when, `trips` counts how often, `rearm_at` is
+    the spend at which a cap that a person lifted trips again, `unlinked` that billing was taken
+    off. Told: `notified` is the highest *spend* people were told of, so editing a budget re-alerts
+    nobody; `trips_told`, `trips_ended`, `cap_step` and `failing` (odd while effects fail) count
+    messages; `over` holds the ends of the period before, said once everything is put back;
+    `outbox` holds alerts decided on but not yet with the alerts topic."""
 
-    budget_id: str
+    budget: str
     period_start: dt.datetime
     peak: Decimal = Decimal(0)
-    reads: tuple[Read, ...] = ()
+    readings: tuple[Reading, ...] = ()
     forecast: Decimal = Decimal(0)
+    amount: Decimal = Decimal(0)
     tripped: bool = False
+    tripped_at: dt.datetime = NEVER
     trips: int = 0
     rearm_at: Decimal = Decimal(0)
     unlinked: bool = False
     notified: Decimal = Decimal(0)
     forecast_told: Decimal = Decimal(0)
+    amount_told: Decimal = Decimal(0)
     trips_told: int = 0
     trips_ended: int = 0
+    cap_step: int = 1
     failing: int = 0
+    over: tuple[Alert, ...] = ()
     outbox: tuple[Alert, ...] = ()
+
+
+class NightState(Struct, frozen=True):
+    """The latest night: its name, since when it is carried out, and what people heard of it."""
+
+    night: str
+    begun_at: dt.datetime | None = None
+    failing: bool = False
+    ended: bool = False
 
 
 # --- alerts --------------------------------------------------------------------------------------
@@ -91,7 +111,7 @@ class Alert(Struct, frozen=True):
     state: AlertState
     title: str
     lines: tuple[str, ...] = ()
-    at: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    at: dt.datetime = NEVER
 
 
 # --- what can be held ----------------------------------------------------------------------------
@@ -165,13 +185,17 @@ class Strength(enum.StrEnum):
 
 
 class Why(Struct, frozen=True):
-    """One reason of a hold. `key` is `night`, `manual`, `security` or `budget/<budget id>`."""
+    """One reason of a hold. `key` is `night`, `manual`, `security` or `budget/<which>`.
+
+    It is `overruled` once somebody else changed the resource: it still counts, but lowers
+    nothing."""
 
     key: str
     strength: Strength
     since: dt.datetime
     until: dt.datetime | None
     by: str
+    overruled: bool = False
 
 
 class Hold(Struct, frozen=True):
@@ -179,13 +203,15 @@ class Hold(Struct, frozen=True):
 
     `before` is what stood there before the first change. `expected` are the values the resource can
     have if nobody else touched it; the last is the one wanted, and once that is confirmed it stands
-    alone. No reasons and nothing on its way: the hold has ended."""
+    alone. No reasons and nothing on its way: the hold has ended. `left` says why the last reason
+    that was dropped left the resource as it is."""
 
     resource: Resource
     before: Value
     expected: tuple[Value, ...]
     reasons: tuple[Why, ...] = ()
-    changed_at: dt.datetime = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    changed_at: dt.datetime = NEVER
+    left: str = ""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -206,7 +232,7 @@ class Hold(Struct, frozen=True):
 class Breaker(Struct, frozen=True):
     """The environment's cost breaker: open while any budget has tripped it.
 
-    `open_by` pairs a budget id with the reason the middleware shows."""
+    `open_by` pairs a budget with the reason the middleware shows."""
 
     open_by: tuple[tuple[str, str], ...] = ()
 
@@ -236,14 +262,14 @@ class DropHold(Struct, frozen=True):
 class OpenBreaker(Struct, frozen=True):
     """Refuse requests on behalf of a budget."""
 
-    budget_id: str
+    budget: str
     reason: str
 
 
 class CloseBreaker(Struct, frozen=True):
     """Let requests through again, as far as this budget is concerned."""
 
-    budget_id: str
+    budget: str
 
 
 class UnlinkBilling(Struct, frozen=True):

@@ -9,26 +9,23 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from twinguard.decide.budgets import due, forecast_due, hold_key
-from twinguard.decide.holds import described
-from twinguard.decide.model import (
-    Action,
-    Alert,
-    AlertState,
-    Breaker,
-    CloseBreaker,
-    DropHold,
-    Hold,
-    OpenBreaker,
-    Outcome,
-    PeriodState,
-    Result,
-    TakeHold,
-    UnlinkBilling,
-)
+from twinguard.decide.budgets import due, forecast_due
+from twinguard.decide.model import Alert, Outcome, PeriodState, Result, TakeHold
+from twinguard.decide.wording import END, FIRST, alert_of, oddity, problems, worded
 from twinguard.policy import Budget, Level, Policy, Threshold
+
+
+class Standing(Struct, frozen=True):
+    """How things stand after an attempt: what the cap holds, what it left alone, what is to come.
+
+    All of it is read from records, so it does not matter which attempt did the work."""
+
+    held: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    coming: tuple[str, ...] = ()
 
 
 def told(
@@ -36,121 +33,54 @@ def told(
     policy: Policy,
     budget: Budget,
     results: tuple[Result, ...],
-    held: tuple[str, ...],
+    standing: Standing,
     now: dt.datetime,
 ) -> PeriodState:
-    """The state with everything that is due in its outbox; `held` as `standing` words it."""
-    state = replace(state, unlinked=state.unlinked or _unlinked(results))
-    state = _cap_told(state, policy, budget, (*held, *_problems(results)), now)
+    """The state with everything that is due in its outbox."""
+    is_confirmed = all(result.outcome is not Outcome.FAILED for result in results)
+    state = _cap_told(state, policy, budget, (results, standing, is_confirmed), now)
+    if is_confirmed and state.over:
+        ends = tuple(replace(alert, lines=standing.left) for alert in state.over)
+        state = replace(state, over=(), outbox=(*state.outbox, *ends))
     state = _rungs_told(state, policy, budget, now)
     state = _forecast_told(state, policy, budget, now)
+    state = _amount_told(state, policy, budget, now)
     return _failing_told(state, policy, results, now)
 
 
 def closing(
     previous: PeriodState, policy: Policy, budget: Budget, now: dt.datetime
 ) -> tuple[Alert, ...]:
-    """What is still to be said of a period once the next one has begun."""
-    month = _month(previous)
-    name, share = budget.name, _share(previous.peak, budget)
+    """What is to be said of a period once all that it changed is put back."""
+    name, share, start = (
+        budget.name,
+        _share(previous.peak, budget),
+        f"{previous.period_start:%d %B}",
+    )
     ended = [
-        (bool(previous.notified), f"budget/{name}/{month}", f"{name}: {month} closed at {share}"),
+        (
+            bool(previous.notified),
+            _key("budget", previous),
+            f"{name}: the period from {start} closed at {share}",
+        ),
         (
             bool(previous.forecast_told),
-            f"forecast/{name}/{month}",
-            f"{name}: what was forecast for {month} became {share}",
+            _key("forecast", previous),
+            f"{name}: what was forecast for the period from {start} became {share}",
         ),
         *(
-            (True, f"cap/{name}/{month}.{trip}", f"{name}: the cap of {month} ends with it")
+            (True, _key("cap", previous, trip), f"{name}: the cap of the period from {start} ends")
             for trip in range(previous.trips_ended + 1, previous.trips_told + 1)
         ),
         (
             previous.failing % 2 == 1,
-            f"enforcement/{previous.budget_id}/{month}.{previous.failing}",
-            f"{name}: what failed in {month} is over with it",
+            _key("enforcement", previous, previous.failing),
+            f"{name}: what failed in the period from {start} is over with it",
         ),
     ]
     return (
-        *previous.outbox,
-        *(_alert(policy, key, Level.LOW, _END, text, (), now) for due, key, text in ended if due),
-    )
-
-
-def standing(holds: tuple[Hold, ...], breaker: Breaker, budget_id: str) -> tuple[str, ...]:
-    """What a budget's cap holds at the moment, one line each."""
-    key = hold_key(budget_id)
-    opened = ("cost breaker: open",) if budget_id in dict(breaker.open_by) else ()
-    lines = (
-        f"{h.resource.kind} {h.resource.short}: {described(h.before)} → {described(h.expected[-1])}"
-        for h in holds
-        if key in h.keys and h.settled
-    )
-    return (*opened, *lines)
-
-
-def worded(result: Result) -> str:
-    """One line about what happened to one thing."""
-    mark = {Outcome.FAILED: "FAILED: ", Outcome.SKIPPED: "skipped: "}.get(result.outcome, "")
-    return f"{mark}{subject(result.action)}: {result.detail}"
-
-
-def subject(action: Action) -> str:
-    """What an action is about, in a few words."""
-    match action:
-        case TakeHold() | DropHold():
-            return f"{action.resource.kind} {action.resource.short}"
-        case OpenBreaker() | CloseBreaker():
-            return "cost breaker"
-        case UnlinkBilling():
-            return f"billing of {action.project}"
-
-
-def night_alert(
-    policy: Policy, night: str, state: AlertState, results: tuple[Result, ...], now: dt.datetime
-) -> Alert:
-    """The message to the operations team after a night or a morning run (strategy.md 9.2)."""
-    asleep = state is AlertState.OPENED
-    done = sum(result.outcome in {Outcome.DONE, Outcome.ALREADY} for result in results)
-    skipped = sum(result.outcome is Outcome.SKIPPED for result in results)
-    verb = "sleeps" if asleep else "is awake again"
-    title = f"{policy.environment} {verb}: {done} changed, {skipped} left alone"
-    lines = tuple(worded(result) for result in results)
-    step = _FIRST if asleep else _END
-    return _alert(policy, f"night/{policy.environment}/{night}", Level.LOW, step, title, lines, now)
-
-
-def oddity(
-    policy: Policy, kind: str, scope: str, level: Level, title: str, why: str, now: dt.datetime
-) -> Alert:
-    """Something a person should look at, at most once a day for each scope."""
-    key = f"{kind}/{scope}/{now:%Y-%m-%d}"
-    return _alert(policy, key, level, _FIRST, title, (why,), now)
-
-
-_FIRST = 1
-_END = 1_000_000
-"""Steps order an incident's messages; the end comes after every percentage."""
-
-
-def _alert(
-    policy: Policy,
-    key: str,
-    level: Level,
-    step: int,
-    title: str,
-    lines: tuple[str, ...],
-    now: dt.datetime,
-) -> Alert:
-    return Alert(
-        incident=f"{policy.environment}/{key}",
-        environment=policy.environment,
-        kind=key.split("/", 1)[0],
-        level=level,
-        step=step,
-        state=AlertState.ENDED if step == _END else AlertState.OPENED,
-        title=title,
-        lines=lines,
-        at=now,
+        *previous.over,
+        *(alert_of(policy, key, Level.LOW, END, text, (), now) for due, key, text in ended if due),
     )
 
 
@@ -158,33 +88,53 @@ def _cap_told(
     state: PeriodState,
     policy: Policy,
     budget: Budget,
-    lines: tuple[str, ...],
+    seen: tuple[tuple[Result, ...], Standing, bool],
     now: dt.datetime,
 ) -> PeriodState:
+    results, standing, is_confirmed = seen
     if state.trips > state.trips_told:
-        rungs = _listed(due(state, budget))
-        passed = (f"Thresholds passed: {rungs}.",) if rungs else ()
-        text = f"{budget.name} is used up: {_share(state.peak, budget)}"
-        key = _cap_key(state, budget)
-        alert = _alert(policy, key, Level.CRITICAL, _FIRST, text, (*passed, *lines), now)
-        state = replace(
-            state,
-            trips_told=state.trips,
-            notified=max(state.notified, state.peak),
-            outbox=(*state.outbox, alert),
+        state = _cap_opened(
+            state, policy, budget, (*standing.held, *problems(results), *standing.coming), now
         )
-    if not state.tripped and state.trips_ended < state.trips_told:
-        text = f"{budget.name} has room again: {_share(state.reads[-1].cost, budget)}"
-        key = _cap_key(state, budget)
-        lines = ("What the cap held is put back.", *lines)
-        alert = _alert(policy, key, Level.CRITICAL, _END, text, lines, now)
-        state = replace(state, trips_ended=state.trips_told, outbox=(*state.outbox, alert))
-    return state
+    elif state.tripped and is_confirmed and (more := _taken(results)) and not state.failing % 2:
+        step, text = state.cap_step + 1, f"{budget.name}: the cap holds more"
+        alert = alert_of(
+            policy, _key("cap", state, state.trips), Level.CRITICAL, step, text, more, now
+        )
+        state = replace(state, cap_step=step, outbox=(*state.outbox, alert))
+    if state.tripped or not is_confirmed:
+        return state
+    text = f"{budget.name} has room again: {_share(state.readings[-1].cost, budget)}"
+    ends = tuple(
+        alert_of(policy, _key("cap", state, trip), Level.CRITICAL, END, text, standing.left, now)
+        for trip in range(state.trips_ended + 1, state.trips_told + 1)
+    )
+    return replace(state, trips_ended=state.trips_told, outbox=(*state.outbox, *ends))
 
 
-def _problems(results: tuple[Result, ...]) -> tuple[str, ...]:
-    wrong = {Outcome.FAILED, Outcome.SKIPPED}
-    return tuple(worded(result) for result in results if result.outcome in wrong)
+def _cap_opened(
+    state: PeriodState, policy: Policy, budget: Budget, lines: tuple[str, ...], now: dt.datetime
+) -> PeriodState:
+    rungs = _listed(due(state, budget))
+    passed = (f"Thresholds passed: {rungs}.",) if rungs else ()
+    text = f"{budget.name} is used up: {_share(state.peak, budget)}"
+    key = _key("cap", state, state.trips)
+    alert = alert_of(policy, key, Level.CRITICAL, FIRST, text, (*passed, *lines), now)
+    return replace(
+        state,
+        trips_told=state.trips,
+        cap_step=FIRST,
+        notified=max(state.notified, state.peak),
+        outbox=(*state.outbox, alert),
+    )
+
+
+def _taken(results: tuple[Result, ...]) -> tuple[str, ...]:
+    return tuple(
+        worded(result)
+        for result in results
+        if result.outcome is Outcome.DONE and isinstance(result.action, TakeHold)
+    )
 
 
 def _rungs_told(
@@ -194,9 +144,9 @@ def _rungs_told(
     if not rungs:
         return state
     text = f"{budget.name} passed {_listed(rungs)}: {_share(state.peak, budget)}"
-    key = f"budget/{budget.name}/{_month(state)}"
+    key = _key("budget", state)
     level = max((rung.level for rung in rungs), key=lambda level: level.rank)
-    alert = _alert(policy, key, level, int(rungs[-1].percent * 100), text, (), now)
+    alert = alert_of(policy, key, level, int(rungs[-1].percent * 100), text, (), now)
     return replace(state, notified=state.peak, outbox=(*state.outbox, alert))
 
 
@@ -208,13 +158,27 @@ def _forecast_told(
         return state
     text = (
         f"{budget.name} is forecast to pass {_listed(rungs)} of "
-        f"{budget.amount:f} {budget.currency} by the end of {_month(state)}"
+        f"{state.amount:f} {budget.currency} by the end of its period"
     )
     lines = (f"Spent so far: {_share(state.peak, budget)}.", "A forecast only warns.")
-    key = f"forecast/{budget.name}/{_month(state)}"
+    key = _key("forecast", state)
     level = max((rung.level for rung in rungs), key=lambda level: level.rank)
-    alert = _alert(policy, key, level, int(rungs[-1].percent * 100), text, lines, now)
+    alert = alert_of(policy, key, level, int(rungs[-1].percent * 100), text, lines, now)
     return replace(state, forecast_told=rungs[-1].percent, outbox=(*state.outbox, alert))
+
+
+def _amount_told(
+    state: PeriodState, policy: Policy, budget: Budget, now: dt.datetime
+) -> PeriodState:
+    if budget.amount is None or state.amount in {budget.amount, state.amount_told}:
+        return state
+    text = (
+        f"Google's {budget.name} is {state.amount:f} {budget.currency}, "
+        f"the policy's is {budget.amount:f}"
+    )
+    why = "The policy's amount is enforced. Apply Terraform, or change the policy."
+    alert = oddity(policy, "drift", f"{state.amount:f}", Level.MEDIUM, text, why, now)
+    return replace(state, amount_told=state.amount, outbox=(*state.outbox, alert))
 
 
 def _failing_told(
@@ -224,24 +188,21 @@ def _failing_told(
     if bool(failed) == bool(state.failing % 2):
         return state
     generation = state.failing if state.failing % 2 else state.failing + 1
-    key = f"enforcement/{state.budget_id}/{_month(state)}.{generation}"
+    key = _key("enforcement", state, generation)
     if failed:
         text = f"{len(failed)} of {len(results)} effects of the budget failed; they are retried"
-        step = _FIRST
+        step = FIRST
     else:
-        text, step = "Every effect of the budget is confirmed now", _END
+        text, step = "Every effect of the budget is confirmed now", END
     lines = tuple(worded(result) for result in results)
-    alert = _alert(policy, key, Level.CRITICAL, step, text, lines, now)
+    alert = alert_of(policy, key, Level.CRITICAL, step, text, lines, now)
     return replace(state, failing=state.failing + 1, outbox=(*state.outbox, alert))
 
 
-def _cap_key(state: PeriodState, budget: Budget) -> str:
-    return f"cap/{budget.name}/{_month(state)}.{state.trips}"
-
-
-def _month(state: PeriodState) -> str:
-    """The month people would name: Pacific midnight on the first is the first in UTC too."""
-    return f"{state.period_start:%Y-%m}"
+def _key(kind: str, state: PeriodState, number: int = 0) -> str:
+    """An incident's kind and scope: never a name, which can change while it is open."""
+    key = f"{kind}/{state.budget}/{state.period_start:%Y-%m-%dT%HZ}"
+    return f"{key}.{number}" if number else key
 
 
 def _listed(rungs: tuple[Threshold, ...]) -> str:
@@ -254,11 +215,3 @@ def _share(spend: Decimal, budget: Budget) -> str:
         return f"{spend:.2f} {budget.currency}"
     percent = 100 * spend / budget.amount
     return f"{spend:.2f} of {budget.amount:f} {budget.currency} ({percent:.0f} %)"
-
-
-def _unlinked(results: tuple[Result, ...]) -> bool:
-    return any(
-        isinstance(result.action, UnlinkBilling)
-        and result.outcome in {Outcome.DONE, Outcome.ALREADY}
-        for result in results
-    )
