@@ -22,7 +22,7 @@ needs = $(if $($(1)),,$(error $(1)=$(2) missing))
 changes = $(if $(APPLY),--apply)
 
 .PHONY: help demo drill scale-down-staging wake holds policy-check schema test lint types format \
-	bench lock clean
+	bench lock clean bootstrap plan apply validate terraform-test terraform-lint docs lock-providers
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,23 @@ holds: $(VENV)/.cli ## Show what is held and why: ENV=staging
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
 
+# --- deploy it -------------------------------------------------------------------------------
+
+bootstrap: $(VENV)/.cli ## Create the bucket of Terraform's state: PROJECT=my-seed-project, APPLY=1
+	$(call needs,PROJECT,my-seed-project)
+	@$(CLI).deploy bootstrap --project $(PROJECT) $(if $(REGION),--region $(REGION)) $(changes)
+
+plan: $(VENV)/.cli ## Show what would be deployed: ENV=staging, at first STATE=my-state-bucket
+	$(call needs,ENV,staging)
+	@$(CLI).deploy plan --env $(ENV) $(if $(STATE),--state $(STATE))
+
+apply: $(VENV)/.cli ## Show the plan, ask, and deploy: ENV=staging, APPLY=1 to do it unasked
+	$(call needs,ENV,staging)
+	@$(CLI).deploy apply --env $(ENV) $(if $(STATE),--state $(STATE)) $(changes)
+
+lock-providers: $(VENV)/.cli ## Lock the providers' checksums for all platforms, from their registry
+	@$(CLI).deploy lock
+
 # --- change it -------------------------------------------------------------------------------
 
 test: $(VENV)/.dev ## Run all tests; ARGS="-k budget" for some
@@ -58,13 +75,26 @@ test: $(VENV)/.dev ## Run all tests; ARGS="-k budget" for some
 
 lint: $(VENV)/.dev ## Check style: Python, YAML, shell
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
-	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run
+	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror
 
 types: $(VENV)/.dev ## Check types, strictly
 	@$(RUN) -m mypy functions
 
-format: $(VENV)/.dev ## Rewrite Python files in the common style
+format: $(VENV)/.dev ## Rewrite Python and Terraform files in the common style
 	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format .
+	@! command -v terraform >/dev/null || terraform fmt -recursive terraform environments
+
+validate: $(VENV)/.cli ## Check Terraform's format and validity, every module and root
+	@$(CLI).terraform_checks validate
+
+terraform-test: $(VENV)/.cli ## Run the tests of the Terraform modules
+	@$(CLI).terraform_checks test
+
+terraform-lint: $(VENV)/.cli ## Check Terraform's style with tflint
+	@$(CLI).terraform_checks lint
+
+docs: $(VENV)/.cli ## Rewrite the tables of inputs and outputs in the modules' READMEs
+	@$(CLI).terraform_docs --write
 
 schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README's table
 	@$(CLI).policies --write

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+# Read by `make terraform-lint`. The ruleset for Terraform itself is part of tflint.
+
+tflint {
+  required_version = ">= 0.60"
+}
+
+config {
+  call_module_type = "local"
+}
+
+plugin "terraform" {
+  enabled = true
+  preset  = "recommended"
+}
+
+# The ruleset for Google is left out: tflint would fetch it from GitHub, which not every machine may
+# do. Where yours may, add a block plugin "google" with enabled, version and
+# source = "github.com/terraform-linters/tflint-ruleset-google", and run `tflint --init` once; it
+# finds values that the provider refuses only at apply.
+
+rule "terraform_comment_syntax" {
+  enabled = true
+}
+
+rule "terraform_documented_outputs" {
+  enabled = true
+}
+
+rule "terraform_documented_variables" {
+  enabled = true
+}
+
+rule "terraform_naming_convention" {
+  enabled = true
+
+  # A leading underscore marks a step on the way to another local value.
+  locals {
+    format = "none"
+    custom = "^_?[a-z][a-z0-9_]*$"
+  }
+}
+
+rule "terraform_standard_module_structure" {
+  enabled = false # files are named by what they hold
+}

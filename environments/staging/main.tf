@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+
+terraform {
+  backend "gcs" {
+    prefix = "staging" # the bucket: terraform init -backend-config=bucket=NAME
+  }
+}
+
+locals {
+  policy = yamldecode(file("${path.module}/policy.yaml"))
+}
+
+# Budgets are asked for by a person's own credentials as well: those must name who pays for the call.
+provider "google" {
+  project               = local.policy.project.id
+  region                = local.policy.region
+  billing_project       = local.policy.project.id
+  user_project_override = true
+}
+
+provider "google-beta" {
+  project               = local.policy.project.id
+  region                = local.policy.region
+  billing_project       = local.policy.project.id
+  user_project_override = true
+}
+
+module "environment" {
+  source = "../../terraform/modules/environment"
+
+  bundle      = "${path.module}/../../.cache/bundle"
+  environment = "staging"
+  policy      = local.policy
+  raw_policy  = local.policy
+}

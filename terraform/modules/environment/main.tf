@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+# One environment from its policy. Everything here is Twinguard's; of the application only its
+# service account is made, and its services and subscriptions are granted on, never managed: their
+# scaling and push settings belong to the runtime, and Terraform would undo a night or a morning.
+
+module "project" {
+  source = "../project"
+
+  billing_account = var.policy.billing_account
+  labels          = local.labels
+  project         = { id = var.policy.project.id }
+  services        = local.services
+}
+
+module "keys" {
+  source = "../keys"
+
+  environment     = var.policy.environment
+  labels          = local.labels
+  prefix          = local.prefix
+  project_id      = module.project.id
+  project_number  = module.project.number
+  region          = var.policy.region
+  secrets         = local.secrets
+  service_account = local.application
+}
+
+module "state" {
+  source = "../state"
+
+  name       = local.name
+  project_id = module.project.id
+  region     = var.policy.region
+  users      = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
+}
+
+module "functions" {
+  source = "../functions"
+
+  budget_topic     = module.budgets.topic
+  bundle           = "${var.bundle}/${one(fileset(var.bundle, "twinguard-*.zip"))}"
+  channel_secrets  = local.channel_secrets
+  channel_settings = local.channel_settings
+  environment      = var.policy.environment
+  labels           = local.labels
+  may_unlink       = var.may_unlink && var.policy.budget.cap.unlink_billing
+  name             = local.name
+  policy_json      = jsonencode(local.policy)
+  project_id       = module.project.id
+  records_url      = module.state.records_url
+  region           = var.policy.region
+  schedule         = var.policy.schedule
+  services         = local.held_services
+  subscriptions    = local.held_subscriptions
+}
+
+module "observability" {
+  source = "../observability"
+
+  audit_days                = var.policy.retention.audit_days
+  budget_topic              = module.budgets.topic
+  contacts                  = var.policy.alerts.contacts
+  dead_letter_subscriptions = module.functions.dead_letter_subscriptions
+  environment               = var.policy.environment
+  functions                 = module.functions.services
+  labels                    = local.labels
+  location                  = var.policy.region
+  prefix                    = local.prefix
+  project_id                = module.project.id
+}
+
+module "budgets" {
+  source = "../budgets"
+
+  billing_account       = var.policy.billing_account
+  budget                = var.policy.budget
+  environment           = var.policy.environment
+  labels                = local.labels
+  name                  = local.name
+  notification_channels = module.observability.notification_channel_ids
+  project_id            = module.project.id
+  project_number        = module.project.number
+  shared                = var.policy.project.shared
+}

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# Makes sure that Pub/Sub's service agent exists before it is granted anything.
+resource "google_project_service_identity" "pubsub" {
+  provider = google-beta
+
+  project = var.project_id
+  service = "pubsub.googleapis.com"
+}
+
+# The push account alone calls the functions: this is all that keeps a forged message out.
+resource "google_cloud_run_v2_service_iam_member" "push" {
+  for_each = local.functions
+
+  project  = var.project_id
+  location = var.region
+  name     = google_cloudfunctions2_function.function[each.key].name # the service has the same
+  role     = "roles/run.invoker"
+  member   = google_service_account.account["push"].member
+}
+
+resource "google_service_account_iam_member" "push_tokens" {
+  service_account_id = google_service_account.account["push"].name
+  role               = "roles/iam.serviceAccountOpenIdTokenCreator"
+  member             = google_project_service_identity.pubsub.member
+}
+
+resource "google_pubsub_topic_iam_member" "dead_letters" {
+  for_each = local.functions
+
+  project = var.project_id
+  topic   = google_pubsub_topic.dead_letters[each.key].name
+  role    = "roles/pubsub.publisher"
+  member  = google_project_service_identity.pubsub.member
+}
+
+# It acknowledges what it has moved to the dead letters.
+resource "google_pubsub_subscription_iam_member" "dead_letters" {
+  for_each = local.functions
+
+  project      = var.project_id
+  subscription = google_pubsub_subscription.push[each.key].name
+  role         = "roles/pubsub.subscriber"
+  member       = google_project_service_identity.pubsub.member
+}
+
+# Every function tells people through this topic, `dispatch-alert` of messages it cannot read.
+resource "google_pubsub_topic_iam_member" "alerts" {
+  for_each = local.functions
+
+  project = var.project_id
+  topic   = google_pubsub_topic.topic["alerts"].name
+  role    = "roles/pubsub.publisher"
+  member  = google_service_account.account[each.key].member
+}

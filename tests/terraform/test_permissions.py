@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The functions may do exactly what the adapters call, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from planning import ROOT
+from twinguard.act import backlog
+
+pytestmark = pytest.mark.timeout(600)
+
+ACT = ROOT / "functions" / "twinguard" / "act"
+
+NEEDS = {
+    ("billing", "get_project_billing_info"): {"resourcemanager.projects.get"},
+    ("billing", "update_project_billing_info"): {
+        "resourcemanager.projects.deleteBillingAssignment"
+    },
+    ("cloud_run", "get_service"): {"run.services.get"},
+    # The change is waited for: its operation is asked for until it is done.
+    ("cloud_run", "update_service"): {"run.services.update", "run.operations.get"},
+    ("pubsub", "get_subscription"): {"pubsub.subscriptions.get"},
+    ("pubsub", "modify_push_config"): {"pubsub.subscriptions.update"},
+    ("pubsub", "publish"): {"pubsub.topics.publish"},
+    ("backlog", "GET timeSeries"): {"monitoring.timeSeries.list"},
+}
+"""What Google asks for each call."""
+
+BY_PREDEFINED_ROLE = {"pubsub.topics.publish"}
+"""roles/pubsub.publisher holds nothing else."""
+
+ON_BEHALF = {"iam.serviceAccounts.actAs"}
+"""No call of its own: restoring a push, and changing a service, act as their account."""
+
+
+def client_calls(path: Path) -> set[tuple[str, str]]:
+    """Every method of a vendor's client that an adapter calls."""
+    return {
+        (path.stem, node.func.attr)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func.value) == "self._client"
+    }
+
+
+def plain_requests(path: Path) -> set[tuple[str, str]]:
+    """Every request that an adapter makes without a client."""
+    return {
+        (path.stem, f"{node.func.attr.upper()} {ast.unparse(node.args[0])}")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func.value) == "http"
+    }
+
+
+def roles(plan) -> dict[str, set[str]]:
+    return {
+        at.partition("[")[2].strip('"]'): set(after["permissions"])
+        for at, after in plan.of("google_project_iam_custom_role").items()
+    }
+
+
+def test_every_call_of_an_adapter_is_known():
+    called = set().union(*(client_calls(path) for path in ACT.glob("*.py")))
+
+    assert called == {call for call in NEEDS if " " not in call[1]}
+
+
+def test_the_only_plain_request_reads_a_metric():
+    requests = set().union(*(plain_requests(path) for path in ACT.glob("*.py")))
+
+    assert requests == {("backlog", "GET url")}
+    assert "/timeSeries" in Path(backlog.__file__).read_text()
+
+
+def test_without_a_second_switch_the_roles_hold_what_is_called_and_nothing_of_billing(workspace):
+    needed = set().union(*(need for call, need in NEEDS.items() if call[0] != "billing"))
+
+    granted = set().union(*roles(workspace.plan("staging")).values())
+
+    assert granted == needed - BY_PREDEFINED_ROLE
+
+
+def test_acting_as_an_account_is_granted_only_where_the_policy_names_it(workspace):
+    account = "push@living-twin-staging.iam.gserviceaccount.com"
+    plan = workspace.plan(
+        "staging",
+        (
+            "  living-twin-ingest-push: {critical: false}",
+            f"  living-twin-ingest-push: {{critical: false, account: {account}}}",
+        ),
+    )
+
+    actors = {
+        at.partition("[")[2].strip('"]'): after["service_account_id"]
+        for at, after in plan.of("google_service_account_iam_member").items()
+        if ".actor[" in at
+    }
+
+    assert roles(plan)["actor"] == ON_BEHALF
+    assert actors == {
+        f"{function} {account}": f"projects/living-twin-staging/serviceAccounts/{account}"
+        for function in ("on-budget-alert", "on-schedule")
+    }
+
+
+def test_unlinking_is_granted_only_with_both_switches(workspace):
+    opted_in = ("    stop_serving: true", "    stop_serving: true\n    unlink_billing: true")
+
+    plan = workspace.plan("staging", opted_in)
+
+    assert plan.refusal == ""
+    assert "billing_unlinker" not in roles(plan)
+    assert "TWINGUARD_MAY_UNLINK" not in plan.environment_of("on-budget-alert")

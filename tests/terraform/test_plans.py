@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Terraform would make of the policies: as agreed, and as Python reads them."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+import planning
+from planning import ENVIRONMENTS, REGENERATE
+from twinguard import config, plain, wiring
+from twinguard.policy import Environment
+
+pytestmark = pytest.mark.timeout(600)
+
+FUNCTIONS = ("on-budget-alert", "on-schedule", "dispatch-alert")
+VARIABLES = {
+    f'module.functions.google_cloudfunctions2_function.function["{name}"]' for name in FUNCTIONS
+}
+BUDGET = "module.budgets.google_billing_budget.budget"
+VALUES = {
+    "PAGERDUTY_INTEGRATION_KEY": "made-up",
+    "SECURITY_PHONE": "+32470123456",
+    "SLACK_WEBHOOK_URL": "https://example.com/made-up",
+    "SMTP_HOST": "smtp.example.com",
+    "SMTP_PASSWORD": "made-up",
+    "SMTP_USER": "alerts@example.com",
+    "TWILIO_ACCOUNT_SID": "made-up",
+    "TWILIO_AUTH_TOKEN": "made-up",
+    "TWILIO_FROM": "+32470123456",
+}
+MINIMAL = """\
+environment: staging
+project: {id: living-twin-staging}
+billing_account: "012345-567890-ABCDEF"
+region: europe-west1
+budget: {name: watched}
+services: {living-twin-api: {critical: false}}
+schedule:
+  time_zone: Europe/Brussels
+  night: {at: "02:00"}
+  morning: {at: "06:30"}
+alerts: {contacts: [security@example.com]}
+"""
+WORKER = "worker@living-twin-staging.iam.gserviceaccount.com"
+AWKWARD = (
+    ("amount: 500", "amount: 512.75"),
+    ("{percent: 75, level: medium}", "{percent: 33.3, level: medium}"),
+    ("  time_zone: Europe/Brussels", "  skip: [2026-12-25, 2027-01-01]\n  time_zone: Europe/Rome"),
+    ("contacts: [security@example.com]", "contacts: [a@example.com]\n  versions: {SMTP_PORT: 2}"),
+    (
+        "  living-twin-worker: {critical: false}",
+        f"  living-twin-worker: {{critical: false, region: europe-west4, account: {WORKER}}}",
+    ),
+    ("  owner: platform", '  owner: ""'),
+)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_plan_is_what_was_agreed(workspace, environment):
+    plan = workspace.plan(environment)
+
+    assert plan.refusal == ""
+    assert planning.summary(plan) == planning.agreed(environment), f"if meant: {REGENERATE}"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_terraform_and_python_read_the_same_policy(workspace, environment):
+    policy = config.load(config.path_of(Environment(environment)))
+
+    given = workspace.plan(environment).environment_of("on-budget-alert")["TWINGUARD_POLICY"]
+
+    assert plain.from_json(given, "plan") == plain.from_json(config.render(policy), "render")
+    assert config.parse(given, "TWINGUARD_POLICY") == policy
+
+
+def test_terraform_and_python_fill_in_the_same_defaults(workspace, tmp_path):
+    plan = workspace.plan("staging", policy=MINIMAL)
+    (tmp_path / "policy.yaml").write_text(MINIMAL)
+    policy = config.load(tmp_path / "policy.yaml")
+
+    assert plan.refusal == ""
+    given = plan.environment_of("dispatch-alert")["TWINGUARD_POLICY"]
+    assert plain.from_json(given, "plan") == plain.from_json(config.render(policy), "render")
+
+
+def test_terraform_and_python_read_awkward_values_alike(workspace, tmp_path):
+    plan = workspace.plan("staging", *AWKWARD)
+    text = config.path_of(Environment.STAGING).read_text()
+    for old, new in AWKWARD:
+        text = text.replace(old, new)
+    (tmp_path / "policy.yaml").write_text(text)
+    policy = config.load(tmp_path / "policy.yaml")
+
+    assert plan.refusal == ""
+    given = plan.environment_of("on-schedule")["TWINGUARD_POLICY"]
+    assert plain.from_json(given, "plan") == plain.from_json(config.render(policy), "render")
+    amount = plan.one(BUDGET)["amount"][0]["specified_amount"][0]
+    assert (amount["units"], amount["nanos"]) == ("512", 750_000_000)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_starts_with_the_settings_that_terraform_gives_it(
+    workspace, environment, function
+):
+    plan = workspace.plan(environment)
+    secrets = {name: VALUES[name] for name in plan.secrets_of(function)}
+    env = {**plan.environment_of(function), **secrets, "K_SERVICE": function}
+
+    assert callable(wiring.start(env, function.replace("-", "_")))
+
+
+def test_every_entry_point_is_deployed(workspace):
+    tree = ast.parse((planning.ROOT / "functions" / "main.py").read_text())
+    entry_points = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    functions = workspace.plan("ci").of("google_cloudfunctions2_function").values()
+
+    assert {item["build_config"][0]["entry_point"] for item in functions} == entry_points
+
+
+@pytest.mark.parametrize(
+    ("edit", "changed"),
+    [
+        (("amount: 500", "amount: 600"), {BUDGET}),
+        (("{percent: 75, level: medium}", "{percent: 70, level: medium}"), {BUDGET}),
+        (
+            ('morning: {at: "06:30"', 'morning: {at: "07:15"'),
+            {'module.functions.google_cloud_scheduler_job.job["morning"]'},
+        ),
+    ],
+)
+def test_one_number_changes_what_it_is_about_and_what_the_functions_know(workspace, edit, changed):
+    before, after = workspace.plan("staging"), workspace.plan("staging", edit)
+
+    assert before.made.keys() == after.made.keys()
+    assert {at for at in before.made if before.made[at] != after.made[at]} == changed | VARIABLES
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            ("amount: 500", "amount: 0"),
+            (
+                "environments/staging/policy.yaml: budget.amount must be above zero; "
+                "remove it to run without a cap."
+            ),
+        ),
+        (
+            ("amount: 500", "amount: 500\n  amuont: 600"),
+            (
+                "environments/staging/policy.yaml: unknown key budget.amuont; "
+                "correct the spelling or remove it"
+            ),
+        ),
+        (("region: europe-west1\n", ""), 'attribute "region" is required'),
+    ],
+)
+def test_a_wrong_number_is_refused_with_file_key_and_remedy(workspace, edit, message):
+    refusal = " ".join(workspace.plan("staging", edit).refusal.replace("│", " ").split())
+
+    assert message in refusal
+
+
+def test_only_a_shared_project_filters_its_budget_by_label(workspace):
+    own = workspace.plan("development")
+    shared = workspace.plan(
+        "development", ("  id: living-twin-dev\n", "  id: living-twin-staging\n  shared: true\n")
+    )
+
+    filters = [plan.one(BUDGET)["budget_filter"][0].get("labels") for plan in (own, shared)]
+
+    assert (own.refusal, shared.refusal) == ("", "")
+    assert filters == [None, {"environment": "development"}]
+
+
+def test_two_environments_of_one_project_share_no_name(workspace):
+    staging = workspace.plan(
+        "staging", ("  id: living-twin-staging\n", "  id: living-twin-staging\n  shared: true\n")
+    )
+    development = workspace.plan(
+        "development", ("  id: living-twin-dev\n", "  id: living-twin-staging\n  shared: true\n")
+    )
+
+    named = [
+        {
+            (planning.kind_of(at), after[key])
+            for at, after in plan.made.items()
+            for key in ("name", "account_id", "role_id", "repository_id", "secret_id", "bucket_id")
+            if after.get(key)
+            and "_iam_" not in planning.kind_of(at).replace("custom_role", "")
+            and planning.kind_of(at) != "google_storage_bucket_object"
+        }
+        for plan in (staging, development)
+    ]
+
+    assert named[0] & named[1] == set()
