@@ -6,14 +6,12 @@ Never leaves a process behind, not even after `kill -9`. The fixtures are in `co
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from twinguard.cli.processes import die_with_parent
 
 PATIENCE = 60.0  # seconds until a server has to answer
 LEAN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m")
@@ -91,7 +91,7 @@ def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Ite
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 -- calls prctl and getppid only
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- calls prctl and getppid only
         )
     try:
         _wait_until_ready(process, log, ready)
@@ -132,20 +132,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
             return
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux: have the kernel kill the server when this process ends in whatever way."""
-    if sys.platform != "linux":
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def ask() -> None:
-        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask
 
 
 def _java() -> str:

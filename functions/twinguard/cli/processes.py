@@ -74,7 +74,7 @@ class Function:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - calls prctl and getppid only
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - calls prctl and getppid only
             )
 
     def wait(self, stop: Stop) -> None:
@@ -141,7 +141,7 @@ def orderly_end() -> Iterator[Stop]:
             signal.signal(end, handler)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """On Linux: have the kernel kill the process when this one ends in whatever way."""
     if sys.platform != "linux":
         return None
