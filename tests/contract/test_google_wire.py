@@ -80,6 +80,7 @@ def test_everything_the_adapters_say_and_hear_conforms_to_googles_documents(goog
     for strength in Strength:
         hold_and_restore(CloudRun(google.url, poll=0.01), SERVICE, strength)
         hold_and_restore(Subscriptions(google.url, google.url), SUBSCRIPTION, strength)
+    Subscriptions(google.url, google.url).patience(SUBSCRIPTION)
     TopicPublisher(google.url).publish(TOPIC, b"\x00\xff", {"task": "night"})
     Billing(google.url).unlink("demo-wire")
 

@@ -12,7 +12,7 @@ from flows.stage import ALERTS, BEFORE, BUDGET, CAP, DEAD, NEXT, STOPPED, staged
 from twinguard.standins.server import Fault
 from world import message
 
-BUDGET_ID = "de72f49d-779b-4945-a127-4d6ce8def0bb"
+BUDGET_ID = "environment"
 USED_UP = "living-twin-staging-budget is used up: 512.50 of 500 USD (102 %)"
 
 
@@ -72,7 +72,7 @@ def test_a_poison_message_is_kept_acknowledged_and_told_of_once(stage):
     stage.wait_done(ALERTS, 2)
 
     kept = [json.loads(one["body"])["message"] for one in stage.records("dead_letters")]
-    warning = "MEDIUM: on_budget_alert received an event that it can never handle"
+    warning = "HIGH: on_budget_alert received an event that it can never handle"
     assert first in {one["messageId"] for one in kept}
     assert sorted(one["data"] for one in kept) == ["YW5vdGhlciBwb2lzb24=", "e3BvaXNvbg=="]
     assert sorted(stage.outcomes(BUDGET)) == ["dead letter", "dead letter", "done"]

@@ -132,7 +132,7 @@ def test_what_can_be_stopped_is_stopped_while_cloud_run_is_down_and_the_rest_aft
     stage.wait_done(BUDGET, 1)
     stage.wait_done(ALERTS, 3)
 
-    failing = f"staging/enforcement/de72f49d-779b-4945-a127-4d6ce8def0bb/{LAST:%Y-%m}.1"
+    failing = f"staging/enforcement/environment/{LAST:%Y-%m-%dT%HZ}.1"
     assert stage.services() == CAPPED
     assert stage.heard()["email"].count(USED_UP) == 1
     assert sorted(stage.heard()["pagerduty"]) == [
