@@ -159,7 +159,7 @@ def push(data: bytes, attributes: Mapping[str, str], now: dt.datetime) -> bytes:
 
 
 def measured(subject: Subject, folder: Path) -> Start:
-    """Start the subject as a new process, with an empty store, until it has answered."""
+    """Start the subject as a new process, over a store that knows its event, until it answers."""
     port = processes.free_port()
     with (
         tempfile.TemporaryDirectory(dir=folder) as own,
@@ -192,7 +192,7 @@ def running(
         env={
             **inherited,
             "PYTHONPYCACHEPREFIX": str(own.parent / "bytecode"),
-            "TWINGUARD_RECORDS": f"sqlite:///{own / 'records.db'}",
+            "TWINGUARD_RECORDS": f"sqlite:///{own.parent / subject.target}.db",
             **subject.environment,
         },
         cwd=own,
@@ -200,7 +200,7 @@ def running(
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=processes._die_with_parent(),  # noqa: PLW1509 - calls prctl and getppid only
+        preexec_fn=processes.die_with_parent(),  # noqa: PLW1509 - calls prctl and getppid only
     )
     try:
         yield process
@@ -333,8 +333,8 @@ def main() -> int:
     console.width = max(console.width, WIDE)  # a wrapped number is hard to read
     console.print(table(found))
     console.print(
-        "Every process starts with bytecode (compiled by a run that is not counted) and an empty "
-        "SQLite file; the events need no Google API and no channel."
+        "Every process starts with bytecode, compiled by a run that is not counted, and a SQLite "
+        "file that knows its event from that run; the events need no Google API and no channel."
     )
     if asked.json:
         asked.json.write_text(json.dumps([asdict(pairs) for pairs in found], indent=2) + "\n")

@@ -63,7 +63,7 @@ def decided(number: int) -> object:
         *(str(number), at, BUDGET_ID, POLICY.budget.name, START),
         *(amount + Decimal(number), amount, POLICY.budget.currency),
     )
-    state = budgets.judged(budgets.observe(None, notice), POLICY.budget)
+    state = budgets.judged(budgets.observe(None, notice, POLICY.budget), POLICY.budget, at)
     return budgets.actions(state, POLICY.budget, (), POLICY.project.id, (), Breaker(), at)
 
 

@@ -6,22 +6,18 @@ It can never link a project again: only a person can. Costs are not in this API.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 from twinguard.act.endpoints import checked, client_arguments, named, translated
 from twinguard.errors import Unavailable
 
 
-@dataclass
 class Billing:
     """`BillingAccounts` over the Cloud Billing API. Projects are given by their id."""
 
-    endpoint: str = ""
-    timeout: float = 30.0
-
-    def __post_init__(self) -> None:
-        self.endpoint = checked(self.endpoint, "BILLING_ENDPOINT")
+    def __init__(self, endpoint: str = "", timeout: float = 30.0) -> None:
+        self.endpoint = checked(endpoint, "BILLING_ENDPOINT")
+        self.timeout = timeout
 
     def is_linked(self, project: str) -> bool:
         """True while the project has an open billing account."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 from twinguard.act.endpoints import checked, client_arguments, named, translated
@@ -38,19 +37,18 @@ def mask(before: Scaling, after: Scaling) -> tuple[str, ...]:
     )
 
 
-@dataclass
 class CloudRun:
     """`Scaler` for services named `projects/…/locations/…/services/…`.
 
     `wait` bounds the wait for one change in seconds, `poll` is the first pause between looks."""
 
-    endpoint: str = ""
-    timeout: float = 30.0
-    wait: float = 300.0
-    poll: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.endpoint = checked(self.endpoint, "CLOUD_RUN_ENDPOINT")
+    def __init__(
+        self, endpoint: str = "", timeout: float = 30.0, wait: float = 300.0, poll: float = 1.0
+    ) -> None:
+        self.endpoint = checked(endpoint, "CLOUD_RUN_ENDPOINT")
+        self.timeout = timeout
+        self.wait = wait
+        self.poll = poll
 
     def read(self, name: str) -> Live | None:
         """The service's scaling, or None where there is no such service."""

@@ -10,7 +10,6 @@ import datetime as dt
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twinguard.act.backlog import oldest_age
@@ -26,7 +25,6 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-@dataclass
 class Subscriptions:
     """`Scaler` for subscriptions named `projects/…/subscriptions/…`.
 
@@ -35,14 +33,17 @@ class Subscriptions:
     detached has its own settings as value, which no hold lowers and no restore mistakes for ours.
     """
 
-    endpoint: str = ""
-    monitoring_endpoint: str = ""
-    timeout: float = 30.0
-    clock: Callable[[], dt.datetime] = _now
-
-    def __post_init__(self) -> None:
-        self.endpoint = checked(self.endpoint, "PUBSUB_ENDPOINT")
-        self.monitoring_endpoint = checked(self.monitoring_endpoint, "MONITORING_ENDPOINT")
+    def __init__(
+        self,
+        endpoint: str = "",
+        monitoring_endpoint: str = "",
+        timeout: float = 30.0,
+        clock: Callable[[], dt.datetime] = _now,
+    ) -> None:
+        self.endpoint = checked(endpoint, "PUBSUB_ENDPOINT")
+        self.monitoring_endpoint = checked(monitoring_endpoint, "MONITORING_ENDPOINT")
+        self.timeout = timeout
+        self.clock = clock
 
     def read(self, name: str) -> Live | None:
         """How the subscription delivers, or None where there is none of that name."""
@@ -112,15 +113,12 @@ class Subscriptions:
         return _made(SubscriberClient, self.endpoint)
 
 
-@dataclass
 class TopicPublisher:
     """`Publisher` for topics named `projects/…/topics/…`: one request each, no batching thread."""
 
-    endpoint: str = ""
-    timeout: float = 30.0
-
-    def __post_init__(self) -> None:
-        self.endpoint = checked(self.endpoint, "PUBSUB_ENDPOINT")
+    def __init__(self, endpoint: str = "", timeout: float = 30.0) -> None:
+        self.endpoint = checked(endpoint, "PUBSUB_ENDPOINT")
+        self.timeout = timeout
 
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
         """The id of the message, once the topic has it."""
