@@ -50,7 +50,7 @@ def policy(routes) -> Policy:
 def test_every_routed_channel_is_opened_from_its_variables():
     opened = open_notifiers(policy(ALL), ENV)
 
-    assert opened == {
+    expected = {
         Channel.EMAIL: Email(
             host="smtp.example.com",
             port=587,
@@ -62,6 +62,9 @@ def test_every_routed_channel_is_opened_from_its_variables():
         Channel.SLACK: Slack("https://hooks.slack.com/services/x/y/z", "#security-alerts"),
         Channel.SMS: Sms("AC1", "token", "+1234567890", ("+0987654321", "+32470123456")),
         Channel.PAGERDUTY: PagerDuty("key", "P1"),
+    }
+    assert {channel: (type(one), vars(one)) for channel, one in opened.items()} == {
+        channel: (type(one), vars(one)) for channel, one in expected.items()
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twinguard.errors import Unavailable
@@ -28,19 +27,30 @@ _REMEDY = "check the SMTP_ settings and SECURITY_EMAIL, and that the server offe
 _PASSING = range(400, 500)
 
 
-@dataclass(slots=True)
 class Email:
     """The server, the account and the people. With `smtps` TLS comes first, else by STARTTLS."""
 
-    host: str
-    port: int
-    user: str
-    password: str = field(repr=False)
-    sender: str
-    recipients: tuple[str, ...]
-    smtps: bool = False
-    ca_file: str = ""
     channel: Channel = Channel.EMAIL
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        sender: str,
+        recipients: tuple[str, ...],
+        smtps: bool = False,
+        ca_file: str = "",
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.user = user
+        self.password = password
+        self.sender = sender
+        self.recipients = recipients
+        self.smtps = smtps
+        self.ca_file = ca_file
 
     def send(self, message: Message) -> str:
         """Mail everybody at once; the Message-ID, and how many addresses were refused."""

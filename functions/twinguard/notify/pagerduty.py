@@ -6,7 +6,6 @@ All messages of an incident share one dedup_key, so PagerDuty itself folds what 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twinguard.decide.model import AlertState
@@ -36,14 +35,15 @@ _SEVERITIES = {
 }
 
 
-@dataclass(slots=True)
 class PagerDuty:
     """The integration that receives the events; the service is only shown in their details."""
 
-    integration: str = field(repr=False)
-    service: str = ""
-    url: str = EVENTS
     channel: Channel = Channel.PAGERDUTY
+
+    def __init__(self, integration: str, service: str = "", url: str = EVENTS) -> None:
+        self.integration = integration
+        self.service = service
+        self.url = url
 
     def send(self, message: Message) -> str:
         """Enqueue the event; the dedup_key and what was done with it."""

@@ -6,7 +6,6 @@ Everything that is not ours is escaped, so a title can neither mention anybody n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twinguard.notify.text import clean, fitted, render
@@ -24,13 +23,14 @@ ADVICE = 500
 FACT = 380  # there are five
 
 
-@dataclass(slots=True)
 class Slack:
     """The webhook, and the channel to name to webhooks that are not bound to one."""
 
-    url: str = field(repr=False)
-    room: str = ""
     channel: Channel = Channel.SLACK
+
+    def __init__(self, url: str, room: str = "") -> None:
+        self.url = url
+        self.room = room
 
     def send(self, message: Message) -> str:
         """Post it; Slack's id of the request, or its plain `ok`."""

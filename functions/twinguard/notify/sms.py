@@ -6,7 +6,6 @@ One number that accepts is a delivery: repeating it for another's sake would pag
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twinguard.errors import Unavailable
@@ -22,16 +21,19 @@ LENGTH = 320
 TWILIO = "https://api.twilio.com"
 
 
-@dataclass(slots=True)
 class Sms:
     """The account, the number it sends from and the people's numbers."""
 
-    account: str = field(repr=False)
-    token: str = field(repr=False)
-    sender: str
-    numbers: tuple[str, ...] = field(repr=False)
-    url: str = TWILIO
     channel: Channel = Channel.SMS
+
+    def __init__(
+        self, account: str, token: str, sender: str, numbers: tuple[str, ...], url: str = TWILIO
+    ) -> None:
+        self.account = account
+        self.token = token
+        self.sender = sender
+        self.numbers = numbers
+        self.url = url
 
     def send(self, message: Message) -> str:
         """Text every number; Twilio's ids, and how many numbers were refused."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from twinguard.decide.model import Alert, AlertState
 from twinguard.ports import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A message in plain words: every part is free of control characters.
 
     `items` are the facts of an alert, or the alerts of a digest, the worst first."""
