@@ -13,14 +13,19 @@ from msgspec import Struct
 from twinguard.act.execute import Executor
 from twinguard.decide import holds
 from twinguard.decide.model import Action, Alert, Kind, Outcome, Resource, Result, TakeHold, Why
-from twinguard.decide.wording import worded
+from twinguard.decide.wording import oddity, worded
+from twinguard.errors import BadEvent
 from twinguard.journal import Journal
-from twinguard.policy import Policy
+from twinguard.policy import Level, Policy
 from twinguard.ports import BillingAccounts, Publisher, Records, Scaler
 
 NIGHT = "night"
 MANUAL = "manual"
 """The keys of the reasons that schedules and people hold for."""
+
+
+_REASON_KEPT = 1000
+"""Characters of a refusal that are kept and told; the event may have put its own text into it."""
 
 
 class Ports(Struct, frozen=True):
@@ -100,6 +105,18 @@ class Flow:
             Kind.SUBSCRIPTION: self.policy.subscriptions,
         }
         return tuple(r for r in self.resources() if not targets[r.kind][r.short].critical)
+
+    def report_bad_event(
+        self, entry_point: str, err: BadEvent, body: bytes, now: dt.datetime
+    ) -> None:
+        """Keep an event that can never succeed, and tell people once a day that there are some.
+
+        A budget message that nobody reads is a cap that nobody enforces."""
+        reason = str(err)[:_REASON_KEPT]
+        self.journal.dead_letter(entry_point, reason, body, now)
+        level = Level.HIGH if entry_point == "on_budget_alert" else Level.MEDIUM
+        title = f"{entry_point} received an event that it can never handle"
+        self.publish(oddity(self.policy, "dead-letter", entry_point, level, title, reason, now))
 
 
 def failures(results: tuple[Result, ...]) -> str:
