@@ -83,13 +83,13 @@ class BudgetFlow(Flow):
     def _enforce(
         self, kept: Kept[PeriodState], budget: Budget, actor: str, now: dt.datetime
     ) -> Report:
-        state, active = kept.value, self.journal.active_holds()
+        state = kept.value
         asked = budgets.actions(
             state,
             budget,
             self.non_critical(),
             self.policy.project.id,
-            active,
+            self.journal.active_holds(),
             self.journal.breaker().value,
             now,
         )
@@ -99,7 +99,7 @@ class BudgetFlow(Flow):
         standing = self._standing(state, last)
         told = tell.told(state, self.policy, budget, results, standing, now)
         if told != state:
-            kept = self.journal.keep_budget(Kept(state, kept.version), told)
+            kept = self.journal.keep_budget(kept, told)
         elif results and self.journal.budget(state.budget).version != kept.version:
             raise Conflict("the budget's state changed while it was enforced; it is read again")
         kept, sent = self._empty_outbox(kept)
@@ -133,7 +133,7 @@ class BudgetFlow(Flow):
         if failed := failures(results):
             raise Unavailable(failed)
         if any(result.outcome is not Outcome.SKIPPED for result in results):
-            self.journal.keep_budget(kept_as_read(kept), replace(kept.value, unlinked=True))
+            self.journal.keep_budget(kept, replace(kept.value, unlinked=True))
         return results
 
     def _empty_outbox(self, kept: Kept[PeriodState]) -> tuple[Kept[PeriodState], tuple[str, ...]]:
@@ -142,7 +142,7 @@ class BudgetFlow(Flow):
             self.publish(alert)
         if outbox:
             emptied = replace(kept.value, outbox=())
-            kept = self.journal.keep_budget(kept_as_read(kept), emptied)
+            kept = self.journal.keep_budget(kept, emptied)
         return kept, tuple(alert.title for alert in outbox)
 
     def _earlier(self, notice: BudgetNotice, state: PeriodState, now: dt.datetime) -> Report:
@@ -187,8 +187,3 @@ class BudgetFlow(Flow):
             raise BadEvent(
                 f"message {event.message_id} is older than {limit}; newer ones carry its content"
             )
-
-
-def kept_as_read(kept: Kept[PeriodState]) -> Kept[PeriodState | None]:
-    """The same, as the next write takes it."""
-    return Kept(kept.value, kept.version)

@@ -34,6 +34,7 @@ from twinguard.ports import Json, Records
 from twinguard.readers import ready
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 ready(PeriodState, NightState, Breaker, Resource, Scaling, Push, tuple[Why, ...], dt.datetime)
 
 _BODY_KEPT = 100_000
@@ -44,10 +45,10 @@ _VALUES: dict[Kind, type[Scaling | Push]] = {
 }
 
 
-class Kept(Struct, Generic[T], frozen=True):
+class Kept(Struct, Generic[T_co], frozen=True):
     """A value as it was read, with the version that guards its next write; None: not there yet."""
 
-    value: T
+    value: T_co
     version: str | None
 
 
