@@ -38,11 +38,17 @@ _TYPES = {
 LONGEST_SHOWN = 60
 _EXAMPLES = {
     "account": "living-twin-api@living-twin-staging.iam.gserviceaccount.com",
+    "apis": "places.googleapis.com",
     "at": '"02:00"',
     "billing_account": '"012345-567890-ABCDEF"',
     "currency": "USD",
     "id": "living-twin-staging",
+    "owner_id": '"1234567"',
+    "readers": "group:developers@example.com",
     "region": "europe-west1",
+    "repository_id": '"1234567"',
+    "roles": "roles/datastore.user",
+    "service": "services/152E-C115-5142",
 }
 
 
@@ -77,8 +83,10 @@ def _wrong_value(what: str, steps: list[Step], value: object, known: Schema) -> 
         names = [str(name) for name in cast("Sequence[object]", known["enum"])]
         return f"is not known; {_advice(str(value), names, 'choose')}"
     if pattern := _PATTERN.fullmatch(what):
-        example = _EXAMPLES.get(str(steps[-1]), "living-twin-api")
-        return f"does not match {pattern['regex']}; write it like {example}"
+        keys = [step for step in steps if isinstance(step, str)]
+        example = _EXAMPLES.get(keys[-1], "living-twin-api")
+        regex = pattern["regex"].replace("\\\\", "\\")  # msgspec quotes it as Python would
+        return f"does not match {regex}; write it like {example}"
     if limit := _LIMIT.fullmatch(what):
         bound = limit["limit"].replace("of length <=", "of at most")
         unit = " characters" if bound != limit["limit"] else ""

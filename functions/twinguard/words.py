@@ -6,6 +6,7 @@ Names only; what may be said with them is in `policy.py`."""
 from __future__ import annotations
 
 import enum
+import fnmatch
 
 
 class Environment(enum.StrEnum):
@@ -61,6 +62,21 @@ class Setting(enum.StrEnum):
     TWILIO_FROM = "TWILIO_FROM"
 
 
+class DefaultAccounts(enum.StrEnum):
+    """What becomes of the service accounts that Google makes with a project."""
+
+    DISABLE = "disable"
+    DEPRIVILEGE = "deprivilege"
+    KEEP = "keep"
+
+
+class FirebaseAuth(enum.StrEnum):
+    """What the application may do with Firebase's users (strategy.md 2.3)."""
+
+    FULL = "full"
+    LIMITED = "limited"
+
+
 class Day(enum.StrEnum):
     """Days of the week, in the order of `datetime.weekday()`."""
 
@@ -71,3 +87,13 @@ class Day(enum.StrEnum):
     FRI = "fri"
     SAT = "sat"
     SUN = "sun"
+
+
+CONTROL_PLANE = ("twinguard-*", "eventarc-*", "gcf-*")
+"""Names that are never held: our own functions and Eventarc's subscriptions."""
+
+
+def is_control_plane(name: str) -> bool:
+    """True for a resource (short or full name) that Twinguard itself lives on."""
+    short = name.rsplit("/", 1)[-1]
+    return any(fnmatch.fnmatchcase(short, pattern) for pattern in CONTROL_PLANE)

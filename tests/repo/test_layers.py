@@ -14,12 +14,14 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
-    ("errors", "readers", "words"),
+    ("blocks", "errors", "readers", "words"),
+    ("provisions", "sleep"),
     ("policy",),
     ("decide",),
     ("logs", "plain", "ports", "refusal"),
     ("callers", "config", "journal", "parse"),
     ("act", "billing", "llm", "notify", "state"),
+    ("reports",),
     ("dispatch", "flow"),
     ("budget_flow",),
     ("schedule_flow",),

@@ -127,9 +127,10 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             "owner: platform\n",
             "owner: platform\ncolour: red\n",
             (
-                "colour: unknown key; here the keys are alerts, billing_account, budget, "
-                "environment, events, labels, project, region, retention, schedule, services, "
-                "subscriptions. Otherwise remove it."
+                "colour: unknown key; here the keys are alerts, api_keys, application, "
+                "billing_account, billing_export, budget, counters, delivery, environment, "
+                "events, firebase, labels, project, quotas, region, retention, schedule, secrets, "
+                "services, subscriptions. Otherwise remove it."
             ),
         ),
         (
@@ -277,7 +278,7 @@ WORKER = "  living-twin-worker: {critical: false}\n"
         (
             "amount: 500",
             "amount: 500\n  amount: 600",
-            "budget.amount: stands twice, again in line 18; keep one",
+            "budget.amount: stands twice, again in line 33; keep one",
         ),
         (
             "environment: staging\nproject",
@@ -336,14 +337,129 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             "  living-twin-worker: {critical: false, account: worker}\n",
             (
                 'services.living-twin-worker.account: "worker" does not match '
-                "^[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.-]*\\\\.gserviceaccount\\\\.com$; "
+                "^[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.-]*\\.gserviceaccount\\.com$; "
                 "write it like living-twin-api@living-twin-staging.iam.gserviceaccount.com"
             ),
         ),
         (
-            "region: europe-west1",
-            "region: Europe",
+            "\nregion: europe-west1\n",
+            "\nregion: Europe\n",
             'region: "Europe" does not match ^[a-z]+-[a-z]+[0-9]+$; write it like europe-west1',
+        ),
+        (
+            'readers: [application, "group:qa-team@example.com"], rotation_days: 30}\n  neo4j',
+            "readers: [allUsers]}\n  neo4j",
+            (
+                'secrets.openai-api-key.readers[0]: "allUsers" does not match '
+                "^(application|tests|(serviceAccount|group|user):"
+                "[^@\\s]+@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+)$; "
+                "write it like group:developers@example.com"
+            ),
+        ),
+        (
+            'readers: [application, "group:qa-team@example.com"], rotation_days: 30}\n  neo4j',
+            "readers: [tests]}\n  neo4j",
+            "delivery.tests is missing; a secret's readers speak of it: add it",
+        ),
+        (
+            "  openai-api-key:",
+            "  smtp-password:",
+            "secrets.smtp-password: the alerts' channels have it already; choose another",
+        ),
+        (
+            "    - roles/aiplatform.user",
+            "    - roles/editor",
+            (
+                'application.roles[0]: "roles/editor" does not match '
+                "^roles/[a-zA-Z]+(\\.[a-zA-Z]+)+$; write it like roles/datastore.user"
+            ),
+        ),
+        (
+            "    - roles/aiplatform.user",
+            "    - roles/secretmanager.secretAccessor",
+            (
+                "application.roles: roles/secretmanager.secretAccessor would let a stolen key of "
+                "the application rule the project, its secrets or the budget's topic; write what "
+                "it does, like roles/datastore.user"
+            ),
+        ),
+        (
+            "billing_export: {project: living-twin-prod}",
+            "billing_export: {project: living-twin-prod, create: true}",
+            (
+                "billing_export.create makes the dataset in the environment's own project; "
+                "set billing_export.project to project.id, or remove create"
+            ),
+        ),
+        (
+            "{node: SHARED_CORE_NANO}",
+            "{cidr: 8.8.8.0/24}",
+            (
+                "counters.cidr: 8.8.8.0/24 is not private; take it from 10.0.0.0/8, "
+                "172.16.0.0/12, 192.168.0.0/16"
+            ),
+        ),
+        (
+            "{node: SHARED_CORE_NANO}",
+            "{cidr: 10.0.0.0/28}",
+            (
+                "counters.cidr: 10.0.0.0/28 must end in /16 to /26: Cloud Run takes no smaller "
+                "subnetwork, and more is waste"
+            ),
+        ),
+        (
+            "{node: SHARED_CORE_NANO}",
+            "{cidr: 10.0.0.1/24}",
+            "counters.cidr: 10.0.0.1/24 has host bits set; write it like 10.80.0.0/24",
+        ),
+        (
+            'repository_id: "0"',
+            "repository_id: living-twin",
+            (
+                'delivery.repository_id: "living-twin" does not match ^[0-9]+$; '
+                'write it like "1234567"'
+            ),
+        ),
+        (
+            'repository_id: "0"',
+            'repository_id: "0"\n  state_project: my-seed-project',
+            "delivery.state_project is the project of state_bucket; name that as well",
+        ),
+        (
+            "    stop_serving: true\n",
+            (
+                "    stop_serving: true\n  services:\n"
+                "    run: {service: services/152E-C115-5142, amount: 500.01}\n"
+            ),
+            (
+                "budget.services: together they have 500.01, more than budget.amount (500); "
+                "lower them, or raise it"
+            ),
+        ),
+        (
+            "    stop_serving: true\n",
+            "    stop_serving: true\n  services:\n    run: {service: Cloud Run, amount: 5}\n",
+            (
+                'budget.services.run.service: "Cloud Run" does not match '
+                "^services/[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}$; "
+                "write it like services/152E-C115-5142"
+            ),
+        ),
+        (
+            "\nquotas:\n",
+            "\napi_keys:\n  maps: {apis: [places.googleapis.com]}\nquotas:\n",
+            (
+                "api_keys.maps: a key needs addresses (a server's) or referrers (a browser's); "
+                "write one of the two"
+            ),
+        ),
+        (
+            "  id: living-twin-staging\n",
+            "  id: living-twin-staging\n  create: {}\n",
+            (
+                "project.create: needs a folder or an organisation, by its number; "
+                "write one of the two"
+            ),
         ),
     ],
 )
