@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 CLI := $(RUN) -m twinguard.cli
-LOCK := $(VENV)/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes \
+LOCK := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes \
 	--python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links \
 	$(if $(UPGRADE),--upgrade)
 
@@ -22,7 +22,8 @@ needs = $(if $($(1)),,$(error $(1)=$(2) missing))
 changes = $(if $(APPLY),--apply)
 
 .PHONY: help demo drill scale-down-staging wake holds policy-check schema test lint types format \
-	bench lock clean bootstrap plan apply validate terraform-test terraform-lint docs lock-providers
+	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
+	docs lock-providers check-resources cost-optimize-dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,13 +41,21 @@ scale-down-staging: $(VENV)/.cli ## Put staging to sleep now: PROJECT=my-project
 	$(call needs,PROJECT,my-project)
 	@$(CLI).scale down --env staging --project $(PROJECT) $(changes)
 
-wake: $(VENV)/.cli ## End holds: ENV=staging, HOLD=night|manual|budget|all, APPLY=1 to do it
+wake: $(VENV)/.cli ## End holds: ENV=staging, HOLD=night|manual|savings|budget|all, APPLY=1 to do it
 	$(call needs,ENV,staging)
 	@$(CLI).scale wake --env $(ENV) $(if $(HOLD),--hold $(HOLD)) $(changes)
 
 holds: $(VENV)/.cli ## Show what is held and why: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).scale holds --env $(ENV)
+
+check-resources: $(VENV)/.cli ## Compare a project with its policy: ENV=dev; PROJECT to be sure, JSON=1
+	$(call needs,ENV,dev)
+	@$(CLI).resources --env $(ENV) $(if $(PROJECT),--project $(PROJECT)) $(if $(JSON),--json) $(ARGS)
+
+cost-optimize-dev: $(VENV)/.cli ## Let development scale to zero: PROJECT=my-project, APPLY=1 to do it
+	$(call needs,PROJECT,my-project)
+	@$(CLI).savings --project $(PROJECT) $(changes)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
@@ -73,7 +82,7 @@ lock-providers: $(VENV)/.cli ## Lock the providers' checksums for all platforms,
 test: $(VENV)/.dev ## Run all tests; ARGS="-k budget" for some
 	@$(RUN) -m pytest -n auto $(ARGS)
 
-lint: $(VENV)/.dev ## Check style: Python, YAML, shell
+lint: $(VENV)/.dev terraform-lint ## Check style: Python, YAML, shell, Terraform
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror
 
@@ -93,6 +102,9 @@ terraform-test: $(VENV)/.cli ## Run the tests of the Terraform modules
 terraform-lint: $(VENV)/.cli ## Check Terraform's style with tflint
 	@$(CLI).terraform_checks lint
 
+terraform-scan: $(VENV)/.cli ## Check Terraform's security with checkov
+	@$(CLI).terraform_checks scan
+
 docs: $(VENV)/.cli ## Rewrite the tables of inputs and outputs in the modules' READMEs
 	@$(CLI).terraform_docs --write
 
@@ -102,10 +114,11 @@ schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
 	@for file in tests/bench/bench_*.py; do $(RUN) "$$file" || exit 1; done
 
-lock: $(VENV)/.dev ## Lock the requirement files anew; UPGRADE=1 to take newer versions
-	@$(LOCK) --group dev -o requirements-dev.txt
-	@$(LOCK) --group cli -c requirements-dev.txt -o requirements-cli.txt
-	@$(LOCK) -c requirements-dev.txt -o functions/requirements.txt
+lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRADE=1 to take newer ones
+	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
+	@$(LOCK) pyproject.toml --group cli -c requirements-dev.txt -o requirements-cli.txt
+	@$(LOCK) pyproject.toml -c requirements-dev.txt -o functions/requirements.txt
+	@echo checkov==3.3.30 | $(LOCK) - -o .ci/requirements-checkov.txt
 
 clean: ## Remove everything that make made
 	@rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -22,7 +22,7 @@ import yaml
 
 from servers import skip_or_fail
 from twinguard.cli import bundle
-from twinguard.cli.terraform import BUNDLE, heard, program, settings
+from twinguard.cli.terraform import BUNDLE, copy_views, heard, program, settings
 from twinguard.errors import Misconfigured
 
 ROOT = Path(__file__).parents[1]
@@ -136,6 +136,7 @@ def workspace(folder: Path) -> Workspace:
             unwanted = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf")
             for name in ("terraform", "environments"):
                 shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
+            copy_views(ROOT, folder)
             bundle.build(ROOT / "functions", folder / BUNDLE)
             (folder / "terraform/modules/project/test_override.tf").write_text(NO_DATA)
             (folder / "ready").touch()

@@ -33,3 +33,8 @@ module "environment" {
   policy      = local.policy
   raw_policy  = local.policy
 }
+
+output "environment" {
+  description = "What the module says of the environment: names, topics, accounts, addresses."
+  value       = module.environment
+}

@@ -45,7 +45,6 @@ BETA = """\
     }
 """
 SNAKE = re.compile(r"_?[a-z][a-z0-9]*(_[a-z0-9]+)*")
-KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def short(path: Path) -> str:
@@ -126,7 +125,7 @@ def test_names_are_snake_case_and_files_and_folders_are_too(path):
 
     assert [label for label in labels if not SNAKE.fullmatch(label)] == []
     assert SNAKE.fullmatch(path.stem)
-    assert KEBAB.fullmatch(path.parent.name)
+    assert SNAKE.fullmatch(path.parent.name)
 
 
 @pytest.mark.parametrize("path", FILES, ids=short)

@@ -60,9 +60,11 @@ def plain_requests(path: Path) -> set[tuple[str, str]]:
 
 
 def roles(plan) -> dict[str, set[str]]:
+    """What the custom roles of the functions hold."""
     return {
         at.partition("[")[2].strip('"]'): set(after["permissions"])
         for at, after in plan.of("google_project_iam_custom_role").items()
+        if at.startswith("module.functions.")
     }
 
 

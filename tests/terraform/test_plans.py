@@ -10,6 +10,7 @@ import pytest
 import planning
 from planning import ENVIRONMENTS, REGENERATE
 from twinguard import config, plain, wiring
+from twinguard.cli import deployed
 from twinguard.policy import Environment
 
 pytestmark = pytest.mark.timeout(600)
@@ -198,3 +199,14 @@ def test_two_environments_of_one_project_share_no_name(workspace):
     ]
 
     assert named[0] & named[1] == set()
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_commands_look_where_terraform_puts_things(workspace, environment):
+    policy = config.load(config.path_of(Environment(environment)))
+    given = workspace.plan(environment).environment_of("on-schedule")
+
+    found = deployed.settings(policy, {})
+
+    assert found == {name: given[name] for name in found}
+    assert {"TWINGUARD_RECORDS", "TWINGUARD_ALERTS_TOPIC"} <= found.keys()

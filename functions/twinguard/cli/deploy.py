@@ -82,6 +82,9 @@ def bootstrap(
 def lock_providers() -> None:
     """Write the providers' checksums for all platforms into each root's lock file."""
     variables = settings()
+    if mirror := variables.get("TF_CLI_CONFIG_FILE"):
+        typer.echo(f"skipped: providers come from {mirror}; lock them where their registry answers")
+        return
     for folder in folders(REPOSITORY):
         if "modules" not in folder.parts:
             platforms = [f"-platform={platform}" for platform in PLATFORMS]

@@ -21,6 +21,9 @@ MIRROR = REPOSITORY / ".ci" / "terraform-mirror"
 BUNDLE = Path(".cache", "bundle")
 """Where the environments look for the zip of the functions, from the repository's root."""
 
+VIEWS = Path("functions", "twinguard", "billing", "costs.sql")
+"""The one file of the functions that a module reads: the view over the billing export."""
+
 PLUGINS = REPOSITORY / ".cache" / "terraform-plugins"
 
 
@@ -37,6 +40,12 @@ def folders(repository: Path) -> tuple[Path, ...]:
     found = (*repository.glob("terraform/**/versions.tf"), *repository.glob("environments/*/*.tf"))
     hidden = {".terraform"}
     return tuple(sorted({path.parent for path in found if not hidden & set(path.parts)}))
+
+
+def copy_views(repository: Path, copy: Path) -> None:
+    """Put the file that a module reads into a copy of the Terraform folders."""
+    (copy / VIEWS).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(repository / VIEWS, copy / VIEWS)
 
 
 def program() -> str:

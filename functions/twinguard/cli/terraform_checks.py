@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check the Terraform code: format, validity, style, tests. Needs no cloud account.
+"""Check the Terraform code: format, validity, style, security, tests. Needs no cloud account.
 
 Works on a copy, so that no state, lock file or provider of a deployment is read or changed."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,27 @@ from pathlib import Path
 import typer
 
 from twinguard.cli import bundle
-from twinguard.cli.terraform import BUNDLE, REPOSITORY, Answer, folders, heard, program, settings
+from twinguard.cli.terraform import (
+    BUNDLE,
+    REPOSITORY,
+    Answer,
+    copy_views,
+    folders,
+    heard,
+    program,
+    settings,
+)
 from twinguard.errors import Misconfigured
 
 TFLINT = REPOSITORY / ".cache" / "tflint" / "0.64.0" / "tflint"
-"""Where `.ci/run` builds it."""
+CHECKOV = REPOSITORY / ".cache" / "checkov" / "bin" / "checkov"
+"""Where `.ci/run` puts them."""
+
+GET_CHECKOV = (
+    "python3 -m venv .cache/checkov && .cache/checkov/bin/pip install --require-hashes "
+    "-r .ci/requirements-checkov.txt"
+)
+EXCEPTIONS = REPOSITORY / ".checkov.yaml"
 
 AT_ONCE = 2
 LEFT_OUT = (".terraform", ".terraform.lock.hcl", "*.tfstate*", "*_override.tf")
@@ -55,16 +72,46 @@ def test() -> None:
 @app.command()
 def lint() -> None:
     """Run tflint over every module and root."""
-    tflint = str(TFLINT) if TFLINT.is_file() else shutil.which("tflint")
+    tflint = _tool(TFLINT, "go install github.com/terraform-linters/tflint@v0.64.0")
     if not tflint:
-        told = "tflint is missing: go install github.com/terraform-linters/tflint@v0.64.0"
-        if os.environ.get("TWINGUARD_NO_SKIPS") == "1":
-            raise Misconfigured(told)
-        typer.echo(f"skipped: {told}")
         return
     command = [tflint, f"--config={REPOSITORY / '.tflint.hcl'}", "--no-color"]
     with _copy() as copy:
         _each(copy, folders(copy), lambda folder: heard(command, folder, dict(os.environ)))
+
+
+@app.command()
+def scan() -> None:
+    """Run checkov's security checks over the modules."""
+    checkov = _tool(CHECKOV, GET_CHECKOV)
+    if not checkov:
+        return
+    with _copy() as copy:
+        answer = scanned(checkov, copy, ["--framework", "terraform", "--directory", "terraform"])
+    result = re.search(r"Passed checks: [1-9]\d*, .*", answer.text)
+    if answer.code or not result:
+        typer.echo(answer.text or "checkov checked nothing", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"terraform: {result[0]}")
+
+
+def scanned(checkov: str, folder: Path, arguments: Iterable[str]) -> Answer:
+    """What checkov says in a folder, with our exceptions."""
+    env = {**os.environ, "LOG_LEVEL": "ERROR"}
+    return heard([checkov, "--config-file", str(EXCEPTIONS), *arguments], folder, env)
+
+
+def _tool(path: Path, remedy: str) -> str:
+    """The program at a path of ours or on PATH; empty, and said, where there is none."""
+    if path.is_file():
+        return str(path)
+    if found := shutil.which(path.name):
+        return found
+    told = f"{path.name} is missing: {remedy}"
+    if os.environ.get("TWINGUARD_NO_SKIPS") == "1":
+        raise Misconfigured(told)
+    typer.echo(f"skipped: {told}")
+    return ""
 
 
 @contextmanager
@@ -74,6 +121,7 @@ def _copy() -> Iterator[Path]:
             shutil.copytree(
                 REPOSITORY / name, Path(folder, name), ignore=shutil.ignore_patterns(*LEFT_OUT)
             )
+        copy_views(REPOSITORY, Path(folder))
         bundle.build(REPOSITORY / "functions", Path(folder, BUNDLE))
         yield Path(folder)
 

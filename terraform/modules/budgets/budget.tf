@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# One budget for one environment. Google's amounts are hours late: it is the slow truth.
+# The budget of one environment. Google's amounts are hours late: it is the slow truth.
 
 locals {
   _rules = concat(
@@ -10,6 +10,10 @@ locals {
 
   # The API keeps a list: the same order each time, or every plan shows a change.
   rules = [for rank in sort(keys(local._by_rank)) : local._by_rank[rank]]
+
+  # The number: the API takes an id, and then never sees any cost.
+  projects    = ["projects/${var.project_number}"]
+  cost_labels = var.shared ? { environment = var.environment } : null
 }
 
 resource "google_billing_budget" "budget" {
@@ -33,9 +37,8 @@ resource "google_billing_budget" "budget" {
   }
 
   budget_filter {
-    # The number: the API takes an id, and then never sees any cost.
-    projects               = ["projects/${var.project_number}"]
-    labels                 = var.shared ? { environment = var.environment } : null
+    projects               = local.projects
+    labels                 = local.cost_labels
     calendar_period        = "MONTH"
     credit_types_treatment = "EXCLUDE_ALL_CREDITS" # credits hide what is really spent
   }

@@ -12,13 +12,14 @@ variable "billing_account" {
 }
 
 variable "budget" {
-  description = "Monthly amount and the percentages at which people are told; without an amount it only reports."
+  description = "Monthly amount and the percentages at which people are told; without an amount it only reports. services are parts of it, each for one Google service by its id in Google's catalogue."
   type = object({
     name       = string
     amount     = optional(number)
     currency   = optional(string, "USD")
     thresholds = optional(list(object({ percent = number })), [])
     forecast   = optional(list(object({ percent = number })), [])
+    services   = optional(map(object({ service = string, amount = number })), {})
   })
   nullable = false
 
@@ -37,6 +38,31 @@ variable "budget" {
   validation {
     condition     = length(var.budget.name) <= 60
     error_message = "budget.name must have at most 60 characters."
+  }
+  validation {
+    condition     = alltrue([for key in keys(var.budget.services) : can(regex("^[a-z][a-z0-9-]*[a-z0-9]$", key))])
+    error_message = "environments/${var.environment}/policy.yaml: budget.services must be named in lower case letters, digits and hyphens; write them like vertex-ai."
+  }
+  validation {
+    condition     = alltrue([for key in keys(var.budget.services) : length("${var.budget.name}-${key}") <= 60])
+    error_message = "environments/${var.environment}/policy.yaml: budget.services: a name is too long; with ${var.budget.name}- in front of it Google takes 60 characters: shorten it."
+  }
+  validation {
+    condition     = alltrue([for part in values(var.budget.services) : can(regex("^services/[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}$", part.service))])
+    error_message = "environments/${var.environment}/policy.yaml: budget.services.*.service must be an id of Google's catalogue; write it like services/C7E2-9256-1C43."
+  }
+  validation {
+    condition     = alltrue([for part in values(var.budget.services) : part.amount > 0])
+    error_message = "environments/${var.environment}/policy.yaml: budget.services.*.amount must be above zero; correct it, or remove the service."
+  }
+  validation {
+    condition     = length(var.budget.services) == 0 || var.budget.amount != null
+    error_message = "environments/${var.environment}/policy.yaml: budget.amount is missing; budget.services are parts of it: add an amount, or remove them."
+  }
+  validation {
+    # In whole nanos: to HCL, 0.1 and 0.2 are together more than 0.3.
+    condition     = try(sum(concat([0], [for part in values(var.budget.services) : floor(part.amount * 1000000000 + 0.5)])) <= floor(var.budget.amount * 1000000000 + 0.5), true)
+    error_message = "environments/${var.environment}/policy.yaml: budget.services have more together than budget.amount; lower them, or raise it."
   }
 }
 

@@ -6,8 +6,9 @@ locals {
   name   = "${local.prefix}-${var.policy.environment}"
   labels = merge(var.policy.labels, { environment = var.policy.environment, managed-by = "terraform" })
 
-  # An application's account is called like its project; two environments of one project differ.
-  application = var.policy.project.shared ? "application-${var.policy.environment}" : var.policy.project.id
+  accounts_of_application = var.policy.application == null ? {} : {
+    application = module.keys.service_account_email
+  }
 
   # As config.render writes it. Terraform reads a bare date as midnight of that day.
   policy = merge(var.policy, {
@@ -16,7 +17,19 @@ locals {
     })
   })
 
-  services = toset([
+  _services_of_blocks = {
+    "apikeys.googleapis.com"                   = length(var.policy.api_keys) > 0
+    "bigquery.googleapis.com"                  = try(var.policy.billing_export.create, false)
+    "cloudquotas.googleapis.com"               = length(var.policy.quotas) > 0
+    "compute.googleapis.com"                   = var.policy.counters != null
+    "firebase.googleapis.com"                  = var.policy.firebase != null
+    "identitytoolkit.googleapis.com"           = var.policy.firebase != null
+    "memorystore.googleapis.com"               = var.policy.counters != null
+    "networkconnectivity.googleapis.com"       = var.policy.counters != null
+    "serviceconsumermanagement.googleapis.com" = var.policy.counters != null
+    "sts.googleapis.com"                       = var.policy.delivery != null
+  }
+  services = toset(concat([for service, wanted in local._services_of_blocks : service if wanted], [
     "artifactregistry.googleapis.com",
     "billingbudgets.googleapis.com",
     "cloudbilling.googleapis.com",
@@ -33,7 +46,7 @@ locals {
     "run.googleapis.com",
     "secretmanager.googleapis.com",
     "storage.googleapis.com",
-  ])
+  ]))
 }
 
 # --- channels to people ----------------------------------------------------------------------------
@@ -57,11 +70,19 @@ locals {
   )
   _secret_names = { for setting in keys(local._versions) : setting => lower(replace(setting, "_", "-")) }
 
-  secrets = {
+  _secrets_of_channels = {
     for setting, name in local._secret_names : name => {
-      readers = ["serviceAccount:${module.functions.accounts["dispatch-alert"]}"]
+      readers          = ["serviceAccount:${module.functions.accounts["dispatch-alert"]}"]
+      rotation_days    = var.policy.alerts.rotation_days
+      destroy_ttl_days = 30
     }
   }
+  _secrets_of_application = {
+    for name, secret in var.policy.secrets : name => merge(secret, {
+      readers = [for reader in secret.readers : reader == "tests" ? "serviceAccount:${module.delivery["github"].accounts["tests"]}" : reader]
+    })
+  }
+  secrets = merge(local._secrets_of_channels, local._secrets_of_application)
   channel_secrets = {
     for setting, name in local._secret_names : setting => {
       secret  = module.keys.secret_ids[name]

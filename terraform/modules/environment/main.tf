@@ -8,30 +8,43 @@ module "project" {
 
   billing_account = var.policy.billing_account
   labels          = local.labels
-  project         = { id = var.policy.project.id }
-  services        = local.services
+  project = {
+    id               = var.policy.project.id
+    create           = var.policy.project.create != null
+    default_accounts = var.policy.project.default_accounts
+    folder_id        = try(var.policy.project.create.folder, null)
+    org_id           = try(var.policy.project.create.organisation, null)
+  }
+  services = local.services
 }
 
 module "keys" {
   source = "../keys"
 
-  environment     = var.policy.environment
-  labels          = local.labels
-  prefix          = local.prefix
-  project_id      = module.project.id
-  project_number  = module.project.number
-  region          = var.policy.region
-  secrets         = local.secrets
-  service_account = local.application
+  api_keys            = var.policy.api_keys
+  application_roles   = try(var.policy.application.roles, [])
+  deletion_protection = var.policy.project.protected
+  environment         = var.policy.environment
+  labels              = local.labels
+  prefix              = local.prefix
+  project_id          = module.project.id
+  project_number      = module.project.number
+  region              = var.policy.region
+  secrets             = local.secrets
+  service_account     = try(var.policy.application.account, null)
 }
 
 module "state" {
   source = "../state"
 
-  name       = local.name
-  project_id = module.project.id
-  region     = var.policy.region
-  users      = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
+  counters            = var.policy.counters
+  counter_users       = local.accounts_of_application
+  labels              = local.labels
+  name                = local.name
+  project_id          = module.project.id
+  deletion_protection = var.policy.project.protected
+  region              = var.policy.region
+  users               = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
 }
 
 module "functions" {
@@ -49,6 +62,7 @@ module "functions" {
   project_id       = module.project.id
   records_url      = module.state.records_url
   region           = var.policy.region
+  reporters        = local.accounts_of_application
   schedule         = var.policy.schedule
   services         = local.held_services
   subscriptions    = local.held_subscriptions
@@ -67,6 +81,8 @@ module "observability" {
   location                  = var.policy.region
   prefix                    = local.prefix
   project_id                = module.project.id
+  services                  = keys(var.policy.services)
+  subscriptions             = keys(var.policy.subscriptions)
 }
 
 module "budgets" {

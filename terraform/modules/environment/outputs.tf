@@ -5,9 +5,23 @@ output "budget_topic" {
   value       = module.budgets.topic
 }
 
+output "counters" {
+  description = "Address of the counters' store and of its private network, for the application; null where there is none."
+  value = var.policy.counters == null ? null : {
+    address      = module.state.counters_address
+    certificates = module.state.counters_certificates
+    store        = module.state.counters
+  }
+}
+
 output "dead_letter_subscriptions" {
   description = "Where messages end that a function never took, by function."
   value       = module.functions.dead_letter_subscriptions
+}
+
+output "delivery" {
+  description = "Identity provider and accounts for GitHub Actions; null where nothing delivers."
+  value       = one([for delivery in values(module.delivery) : { provider = delivery.provider, accounts = delivery.accounts }])
 }
 
 output "functions" {
@@ -16,11 +30,16 @@ output "functions" {
 }
 
 output "secret_ids" {
-  description = "Secrets of the channels; their values are added by a command, see terraform/README.md."
+  description = "Secrets of the application and of the channels; their values are added by a command, see terraform/README.md."
   value       = module.keys.secret_ids
 }
 
+output "service_account" {
+  description = "E-mail of the application's service account; null where none is made."
+  value       = module.keys.service_account_email
+}
+
 output "topics" {
-  description = "Short names of the topics alerts and schedule."
+  description = "Short names of the topics alerts, schedule and usage-events."
   value       = module.functions.topics
 }

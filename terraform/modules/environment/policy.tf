@@ -5,11 +5,28 @@
 variable "policy" {
   description = "The environment's policy.yaml."
   type = object({
-    environment     = string
-    project         = object({ id = string, shared = optional(bool, false) })
+    environment = string
+    project = object({
+      id               = string
+      shared           = optional(bool, false)
+      create           = optional(object({ folder = optional(string), organisation = optional(string) }))
+      default_accounts = optional(string, "disable")
+      protected        = optional(bool, true)
+    })
     billing_account = optional(string)
     region          = string
     labels          = optional(map(string), {})
+    application     = optional(object({ account = string, roles = optional(list(string), []) }))
+    secrets = optional(map(object({
+      readers          = list(string)
+      rotation_days    = optional(number, 90)
+      destroy_ttl_days = optional(number, 30)
+    })), {})
+    api_keys = optional(map(object({
+      apis      = list(string)
+      addresses = optional(list(string), [])
+      referrers = optional(list(string), [])
+    })), {})
     budget = optional(object({
       name       = string
       amount     = optional(number)
@@ -27,7 +44,23 @@ variable "policy" {
         }), {})
         rearm_percent = optional(number, 10)
       }), { enabled = false })
+      services = optional(map(object({ service = string, amount = number })), {})
     }))
+    billing_export = optional(object({
+      project   = string
+      dataset   = optional(string, "billing_export")
+      location  = optional(string, "EU")
+      create    = optional(bool, false)
+      connected = optional(bool, false)
+      detailed  = optional(bool, false)
+      readers   = optional(list(string), [])
+    }))
+    quotas = optional(map(object({
+      service    = string
+      quota      = string
+      value      = number
+      dimensions = optional(map(string), {})
+    })), {})
     services      = optional(map(object({ critical = bool, region = optional(string), account = optional(string) })), {})
     subscriptions = optional(map(object({ critical = bool, region = optional(string), account = optional(string) })), {})
     schedule = optional(object({
@@ -38,11 +71,27 @@ variable "policy" {
       subscriptions = optional(list(string), [])
       skip          = optional(list(string), [])
     }))
+    counters = optional(object({
+      node     = optional(string, "SHARED_CORE_NANO")
+      shards   = optional(number, 1)
+      replicas = optional(number, 0)
+      cidr     = optional(string, "10.80.0.0/24")
+    }))
+    firebase = optional(object({ auth = string, authorized_domains = optional(list(string), []) }))
+    delivery = optional(object({
+      repository_id = string
+      owner_id      = string
+      branch        = optional(string, "main")
+      tests         = optional(string)
+      state_bucket  = optional(string)
+      state_project = optional(string)
+    }))
     alerts = optional(object({
-      routes   = optional(map(list(string)), {})
-      storm    = optional(object({ messages = optional(number, 10), minutes = optional(number, 10) }), {})
-      contacts = optional(list(string), [])
-      versions = optional(map(number), {})
+      routes        = optional(map(list(string)), {})
+      storm         = optional(object({ messages = optional(number, 10), minutes = optional(number, 10) }), {})
+      contacts      = optional(list(string), [])
+      versions      = optional(map(number), {})
+      rotation_days = optional(number, 365)
     }), {})
     events    = optional(object({ max_age_hours = optional(number, 24) }), {})
     retention = optional(object({ audit_days = optional(number, 400), history_days = optional(number, 400) }), {})
@@ -208,5 +257,129 @@ variable "policy" {
   validation {
     condition     = alltrue([for days in [var.policy.retention.audit_days, var.policy.retention.history_days] : days >= 1 && floor(days) == days])
     error_message = "environments/${var.environment}/policy.yaml: retention.audit_days and retention.history_days must be whole numbers from 1; correct them."
+  }
+  validation {
+    condition     = var.policy.project.create == null || try((var.policy.project.create.folder == null) != (var.policy.project.create.organisation == null), false)
+    error_message = "environments/${var.environment}/policy.yaml: project.create needs a folder or an organisation, by its number; write one of the two."
+  }
+  validation {
+    condition     = try(alltrue([for number in compact([var.policy.project.create.folder, var.policy.project.create.organisation]) : can(regex("^[0-9]+$", number))]), true)
+    error_message = "environments/${var.environment}/policy.yaml: project.create: a folder and an organisation are named by their number; write it in quotes."
+  }
+  validation {
+    condition     = contains(["disable", "deprivilege", "keep"], var.policy.project.default_accounts)
+    error_message = "environments/${var.environment}/policy.yaml: project.default_accounts is not known; choose disable, deprivilege or keep."
+  }
+  validation {
+    condition     = try(can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.policy.application.account)), true) || var.policy.application == null
+    error_message = "environments/${var.environment}/policy.yaml: application.account must have 6 to 30 lower case letters, digits and hyphens; write it like living-twin-staging."
+  }
+  validation {
+    condition     = try(alltrue([for role in var.policy.application.roles : can(regex("^roles/[a-zA-Z]+(\\.[a-zA-Z]+)+$", role))]), true)
+    error_message = "environments/${var.environment}/policy.yaml: application.roles must be predefined roles, never basic ones; write them like roles/datastore.user."
+  }
+  validation {
+    condition     = alltrue([for name in concat(keys(var.policy.secrets), keys(var.policy.api_keys), keys(var.policy.quotas), try(keys(var.policy.budget.services), [])) : can(regex("^[a-z][a-z0-9-]{1,61}[a-z0-9]$", name))])
+    error_message = "environments/${var.environment}/policy.yaml: secrets, api_keys, quotas and budget.services must be named in lower case letters, digits and hyphens; write them like openai-api-key."
+  }
+  validation {
+    condition     = alltrue([for secret in values(var.policy.secrets) : length(secret.readers) > 0])
+    error_message = "environments/${var.environment}/policy.yaml: secrets.*.readers must name who reads it; write application, tests, or a member like group:developers@example.com."
+  }
+  validation {
+    condition     = alltrue([for reader in flatten(values(var.policy.secrets)[*].readers) : can(regex("^(application|tests|(serviceAccount|group|user):[^@\\s]+@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+)$", reader))])
+    error_message = "environments/${var.environment}/policy.yaml: secrets.*.readers must be application, tests, or a member like group:developers@example.com; correct them."
+  }
+  validation {
+    condition     = var.policy.application != null || (var.policy.firebase == null && !contains(flatten(values(var.policy.secrets)[*].readers), "application"))
+    error_message = "environments/${var.environment}/policy.yaml: application is missing; the secrets' readers or firebase speak of it: add it."
+  }
+  validation {
+    condition     = try(var.policy.delivery.tests, null) != null || !contains(flatten(values(var.policy.secrets)[*].readers), "tests")
+    error_message = "environments/${var.environment}/policy.yaml: delivery.tests is missing; a secret's readers speak of it: add it."
+  }
+  validation {
+    condition     = alltrue([for secret in values(var.policy.secrets) : secret.rotation_days >= 1 && secret.rotation_days <= 3650 && floor(secret.rotation_days) == secret.rotation_days && contains(range(1, 1001), secret.destroy_ttl_days)])
+    error_message = "environments/${var.environment}/policy.yaml: secrets.*.rotation_days must be a whole number from 1 to 3650, destroy_ttl_days one from 1 to 1000; correct them."
+  }
+  validation {
+    condition     = length(setintersection(keys(var.policy.secrets), [for setting in local.settings : lower(replace(setting, "_", "-"))])) == 0
+    error_message = "environments/${var.environment}/policy.yaml: secrets: the alerts' channels have a secret of this name; choose another."
+  }
+  validation {
+    condition     = alltrue([for key in values(var.policy.api_keys) : length(key.apis) > 0 && alltrue([for api in key.apis : can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)*\\.googleapis\\.com$", api))])])
+    error_message = "environments/${var.environment}/policy.yaml: api_keys.*.apis must name the APIs that the key is for; write them like places.googleapis.com."
+  }
+  validation {
+    condition     = alltrue([for key in values(var.policy.api_keys) : (length(key.addresses) > 0) != (length(key.referrers) > 0)])
+    error_message = "environments/${var.environment}/policy.yaml: api_keys: a key needs addresses (a server's) or referrers (a browser's); write one of the two."
+  }
+  validation {
+    condition     = try(alltrue([for part in values(var.policy.budget.services) : can(regex("^services/[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}$", part.service))]), true)
+    error_message = "environments/${var.environment}/policy.yaml: budget.services.*.service must be an id of Google's catalogue; write it like services/152E-C115-5142."
+  }
+  validation {
+    condition     = try(alltrue([for part in values(var.policy.budget.services) : part.amount > 0]), true)
+    error_message = "environments/${var.environment}/policy.yaml: budget.services.*.amount must be above zero; correct it."
+  }
+  validation {
+    condition     = try(sum(concat([0], [for part in values(var.policy.budget.services) : floor(part.amount * 1000000000 + 0.5)])) <= (var.policy.budget.amount == null ? 0 : floor(var.policy.budget.amount * 1000000000 + 0.5)), true) # in whole nanos: to HCL, 0.1 and 0.2 are more than 0.3
+    error_message = "environments/${var.environment}/policy.yaml: budget.services together have more than budget.amount; lower them, or raise it."
+  }
+  validation {
+    condition     = try(can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.policy.billing_export.project)) && can(regex("^[A-Za-z_][A-Za-z0-9_]*$", var.policy.billing_export.dataset)) && can(regex("^(EU|US|[a-z]+-[a-z]+[0-9]+)$", var.policy.billing_export.location)), true) || var.policy.billing_export == null
+    error_message = "environments/${var.environment}/policy.yaml: billing_export needs the id of a project, a dataset like billing_export, and a location like EU; correct them."
+  }
+  validation {
+    condition     = try(alltrue([for reader in var.policy.billing_export.readers : can(regex("^(serviceAccount|group|user):[^@\\s]+@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$", reader))]), true)
+    error_message = "environments/${var.environment}/policy.yaml: billing_export.readers must be members; write them like group:finance@example.com."
+  }
+  validation {
+    condition     = try(!var.policy.billing_export.create || var.policy.billing_export.project == var.policy.project.id, true)
+    error_message = "environments/${var.environment}/policy.yaml: billing_export.create makes the dataset in the environment's own project; set billing_export.project to project.id, or remove create."
+  }
+  validation {
+    condition     = alltrue([for quota in values(var.policy.quotas) : can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)*\\.googleapis\\.com$", quota.service)) && can(regex("^[A-Za-z][A-Za-z0-9_-]+$", quota.quota))])
+    error_message = "environments/${var.environment}/policy.yaml: quotas.*.service must look like run.googleapis.com, and quotas.*.quota like CpuAllocPerProjectRegion; correct them."
+  }
+  validation {
+    condition     = alltrue([for quota in values(var.policy.quotas) : quota.value >= 0 && floor(quota.value) == quota.value])
+    error_message = "environments/${var.environment}/policy.yaml: quotas.*.value must be a whole number from 0; correct it."
+  }
+  validation {
+    condition     = try(can(regex("^[A-Z][A-Z0-9_]+$", var.policy.counters.node)) && contains(range(1, 251), var.policy.counters.shards) && contains(range(0, 6), var.policy.counters.replicas), true) || var.policy.counters == null
+    error_message = "environments/${var.environment}/policy.yaml: counters.node must look like SHARED_CORE_NANO, shards be from 1 to 250 and replicas from 0 to 5; correct them."
+  }
+  validation {
+    condition     = try(can(cidrhost(var.policy.counters.cidr, 0)), true) || var.policy.counters == null
+    error_message = "environments/${var.environment}/policy.yaml: counters.cidr must be a range of addresses; write it like 10.80.0.0/24."
+  }
+  validation {
+    condition     = try(contains(["full", "limited"], var.policy.firebase.auth), true) || var.policy.firebase == null
+    error_message = "environments/${var.environment}/policy.yaml: firebase.auth is not known; choose full or limited, or remove firebase."
+  }
+  validation {
+    condition     = try(can(regex("^[0-9]+$", var.policy.delivery.repository_id)) && can(regex("^[0-9]+$", var.policy.delivery.owner_id)), true) || var.policy.delivery == null
+    error_message = "environments/${var.environment}/policy.yaml: delivery.repository_id and delivery.owner_id are GitHub's numbers, in quotes; gh api repos/OWNER/NAME shows them."
+  }
+  validation {
+    condition     = try(can(regex("^[A-Za-z0-9._/-]+$", var.policy.delivery.branch)), true) || var.policy.delivery == null
+    error_message = "environments/${var.environment}/policy.yaml: delivery.branch must be the name of a branch; write it like main."
+  }
+  validation {
+    condition     = try(var.policy.delivery.tests, null) == null || can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.policy.delivery.tests))
+    error_message = "environments/${var.environment}/policy.yaml: delivery.tests must have 6 to 30 lower case letters, digits and hyphens; write it like github-actions."
+  }
+  validation {
+    condition     = var.policy.alerts.rotation_days >= 1 && var.policy.alerts.rotation_days <= 3650 && floor(var.policy.alerts.rotation_days) == var.policy.alerts.rotation_days
+    error_message = "environments/${var.environment}/policy.yaml: alerts.rotation_days must be a whole number from 1 to 3650; correct it."
+  }
+  validation {
+    condition     = try(var.policy.delivery.state_bucket != null || var.policy.delivery.state_project == null, true)
+    error_message = "environments/${var.environment}/policy.yaml: delivery.state_project is the project of state_bucket; name that as well."
+  }
+  validation {
+    condition     = var.policy.firebase == null || contains(["production", "staging"], var.policy.environment)
+    error_message = "environments/${var.environment}/policy.yaml: firebase: ${var.policy.environment} uses the emulator or mocks; remove it."
   }
 }

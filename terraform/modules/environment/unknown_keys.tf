@@ -7,12 +7,18 @@ locals {
     {
       ""                    = { has = try(keys(var.raw_policy), []), known = try(keys(var.policy), []) }
       "project."            = { has = try(keys(var.raw_policy.project), []), known = try(keys(var.policy.project), []) }
+      "project.create."     = { has = try(keys(var.raw_policy.project.create), []), known = try(keys(var.policy.project.create), []) }
+      "application."        = { has = try(keys(var.raw_policy.application), []), known = try(keys(var.policy.application), []) }
       "budget."             = { has = try(keys(var.raw_policy.budget), []), known = try(keys(var.policy.budget), []) }
       "budget.cap."         = { has = try(keys(var.raw_policy.budget.cap), []), known = try(keys(var.policy.budget.cap), []) }
       "budget.cap.release." = { has = try(keys(var.raw_policy.budget.cap.release), []), known = try(keys(var.policy.budget.cap.release), []) }
+      "billing_export."     = { has = try(keys(var.raw_policy.billing_export), []), known = try(keys(var.policy.billing_export), []) }
       "schedule."           = { has = try(keys(var.raw_policy.schedule), []), known = try(keys(var.policy.schedule), []) }
       "schedule.night."     = { has = try(keys(var.raw_policy.schedule.night), []), known = try(keys(var.policy.schedule.night), []) }
       "schedule.morning."   = { has = try(keys(var.raw_policy.schedule.morning), []), known = try(keys(var.policy.schedule.morning), []) }
+      "counters."           = { has = try(keys(var.raw_policy.counters), []), known = try(keys(var.policy.counters), []) }
+      "firebase."           = { has = try(keys(var.raw_policy.firebase), []), known = try(keys(var.policy.firebase), []) }
+      "delivery."           = { has = try(keys(var.raw_policy.delivery), []), known = try(keys(var.policy.delivery), []) }
       "alerts."             = { has = try(keys(var.raw_policy.alerts), []), known = try(keys(var.policy.alerts), []) }
       "alerts.storm."       = { has = try(keys(var.raw_policy.alerts.storm), []), known = try(keys(var.policy.alerts.storm), []) }
       "events."             = { has = try(keys(var.raw_policy.events), []), known = try(keys(var.policy.events), []) }
@@ -20,6 +26,10 @@ locals {
     },
     { for i, rule in try(var.raw_policy.budget.thresholds, []) : "budget.thresholds[${i}]." => { has = keys(rule), known = ["percent", "level"] } },
     { for i, rule in try(var.raw_policy.budget.forecast, []) : "budget.forecast[${i}]." => { has = keys(rule), known = ["percent", "level"] } },
+    { for name, part in try(var.raw_policy.budget.services, {}) : "budget.services.${name}." => { has = keys(part), known = ["amount", "service"] } },
+    { for name, secret in try(var.raw_policy.secrets, {}) : "secrets.${name}." => { has = keys(secret), known = keys(var.policy.secrets[name]) } },
+    { for name, key in try(var.raw_policy.api_keys, {}) : "api_keys.${name}." => { has = keys(key), known = keys(var.policy.api_keys[name]) } },
+    { for name, quota in try(var.raw_policy.quotas, {}) : "quotas.${name}." => { has = keys(quota), known = keys(var.policy.quotas[name]) } },
     { for name, target in try(var.raw_policy.services, {}) : "services.${name}." => { has = keys(target), known = keys(var.policy.services[name]) } },
     { for name, target in try(var.raw_policy.subscriptions, {}) : "subscriptions.${name}." => { has = keys(target), known = keys(var.policy.subscriptions[name]) } },
   )

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # How messages reach the functions, and where they end if they never do.
 
+locals {
+  # How long a topic itself keeps what it got, beyond what its subscriptions do. Usage is worth
+  # reading again: a subscription made later can be set back to the beginning of the month.
+  _topics = { alerts = null, schedule = null, usage-events = "2678400s" }
+}
+
 resource "google_pubsub_topic" "topic" {
-  for_each = toset(["alerts", "schedule"])
+  for_each = local._topics
 
   project = var.project_id
-  name    = "${var.name}-${each.value}"
+  name    = "${var.name}-${each.key}"
   labels  = var.labels
+
+  message_retention_duration = each.value
 }
 
 resource "google_pubsub_topic" "dead_letters" {

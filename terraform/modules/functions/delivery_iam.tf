@@ -53,3 +53,13 @@ resource "google_pubsub_topic_iam_member" "alerts" {
   role    = "roles/pubsub.publisher"
   member  = google_service_account.account[each.key].member
 }
+
+# The application tells what it used, and nobody else: a forged report would be a forged bill.
+resource "google_pubsub_topic_iam_member" "usage" {
+  for_each = var.reporters
+
+  project = var.project_id
+  topic   = google_pubsub_topic.topic["usage-events"].name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:${each.value}"
+}

@@ -22,7 +22,12 @@ output "services" {
   value       = { for name, function in google_cloudfunctions2_function.function : name => function.name }
 }
 
+output "source_bucket" {
+  description = "Name of the bucket that holds the zip of the functions."
+  value       = google_storage_bucket.source.name
+}
+
 output "topics" {
-  description = "Short names of the topics alerts and schedule."
+  description = "Short names of the topics alerts, schedule and usage-events."
   value       = { for name, topic in google_pubsub_topic.topic : name => topic.name }
 }

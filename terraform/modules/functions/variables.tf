@@ -98,6 +98,13 @@ variable "region" {
   nullable    = false
 }
 
+variable "reporters" {
+  description = "E-mails of the accounts that report what is used, by what they are for."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "schedule" {
   description = "When the environment sleeps: times of day on days of the week, in a time zone."
   type = object({

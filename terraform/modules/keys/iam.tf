@@ -16,10 +16,19 @@ resource "google_secret_manager_secret_iam_member" "reader" {
   project   = var.project_id
   secret_id = google_secret_manager_secret.secret[each.value.secret].secret_id
   role      = "roles/secretmanager.secretAccessor"
-  member    = each.value.reader == "application" ? google_service_account.application.member : each.value.reader
+  member    = each.value.reader == "application" ? local.application : each.value.reader
 
   # A reader may name the application by its address.
   depends_on = [google_service_account.application]
+}
+
+# Only what the policy names. There is no role here that publishes: a topic is granted one by one.
+resource "google_project_iam_member" "application" {
+  for_each = var.application_roles
+
+  project = var.project_id
+  role    = each.value
+  member  = local.application
 }
 
 # Secret Manager's service agent does not exist before somebody asks for it.

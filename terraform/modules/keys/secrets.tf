@@ -9,6 +9,7 @@ locals {
   _turns = {
     for name, secret in var.secrets : name => [
       for turn in range(1000) : timeadd(var.rotation_starts, "${24 * secret.rotation_days * turn}h")
+      if 24 * secret.rotation_days * turn < 2500000 # a duration holds 292 years
     ] if secret.rotation_days != null
   }
   next_rotation = {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 variable "deletion_protection" {
-  description = "Refuse to destroy the secrets; set it to false first where an environment is given up."
+  description = "Refuse to delete the secrets; set it to false, and apply, before an environment is given up."
   type        = bool
   default     = true
   nullable    = false
@@ -112,15 +112,8 @@ variable "secrets" {
     condition     = alltrue([for secret in values(var.secrets) : secret.destroy_ttl_days >= 1])
     error_message = "secrets.destroy_ttl_days must be 1 or more: a version destroyed by mistake must be had back."
   }
-}
-
-variable "service_account" {
-  description = "Short id of the application's service account, like living-twin-staging; an existing one is adopted."
-  type        = string
-  nullable    = false
-
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.service_account))
-    error_message = "service_account must have 6 to 30 lower case letters, digits and hyphens, without the part from @ on."
+    condition     = var.service_account != null || !contains(flatten(values(var.secrets)[*].readers), "application")
+    error_message = "environments/${var.environment}/policy.yaml: application.account is missing; secrets.*.readers speak of the application: add it, or name other readers."
   }
 }

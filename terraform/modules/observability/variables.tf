@@ -12,6 +12,18 @@ variable "audit_days" {
   }
 }
 
+variable "block_age_ms" {
+  description = "Age in milliseconds above which a block reached an instance too late; a block is to be everywhere within a second."
+  type        = number
+  default     = 1000
+  nullable    = false
+
+  validation {
+    condition     = var.block_age_ms >= 100 && var.block_age_ms <= 600000 && floor(var.block_age_ms) == var.block_age_ms
+    error_message = "block_age_ms must be whole milliseconds from 100 to 600000; got ${var.block_age_ms}."
+  }
+}
+
 variable "budget_topic" {
   description = "Name of the topic that the budget publishes to."
   type        = string
@@ -90,5 +102,19 @@ variable "prefix" {
 variable "project_id" {
   description = "Id of the project."
   type        = string
+  nullable    = false
+}
+
+variable "services" {
+  description = "Names of the application's Cloud Run services; the dashboard shows their requests and instances."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "subscriptions" {
+  description = "Names of the application's subscriptions; the dashboard shows what waits in them."
+  type        = set(string)
+  default     = []
   nullable    = false
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A project is adopted unless its creation is asked for. An adopted one is changed in two ways only:
-# services are turned on, and its default service accounts lose the Editor role.
+# services are turned on, and its default service accounts are turned off, or lose their roles.
 
 locals {
   id     = var.project.create ? google_project.created[var.project.id].project_id : var.project.id
@@ -8,6 +8,16 @@ locals {
 
   _adopted = var.project.create ? [] : [var.project.id]
   _created = var.project.create ? [var.project.id] : []
+
+  # On destroy a disabled account is enabled again, and it is an error if that fails. Roles are not
+  # given back, whatever is written here: the provider does not keep them.
+  _actions = {
+    disable     = { action = "DISABLE", restore = "REVERT" }
+    deprivilege = { action = "DEPRIVILEGE", restore = "NONE" }
+  }
+  _default_accounts = {
+    for name, action in local._actions : name => action if name == var.project.default_accounts
+  }
 }
 
 # The only data source of these modules: a project's number is written down nowhere else.
@@ -28,6 +38,12 @@ resource "google_project" "created" {
   labels              = var.labels
   auto_create_network = false
   deletion_policy     = "PREVENT"
+
+  # The cap may unlink the project at run time, and a person links it again. An apply must not: it
+  # would start the spending anew that the cap has just stopped.
+  lifecycle {
+    ignore_changes = [billing_account]
+  }
 }
 
 resource "google_project_service" "enabled" {
@@ -38,12 +54,14 @@ resource "google_project_service" "enabled" {
   disable_on_destroy = false
 }
 
-# Deprivileged, not disabled: whatever still starts as one of these accounts keeps starting, but
-# may no longer edit the whole project. Giving the role back is one command; a deleted account is
-# lost after 30 days. Destroying this resource gives nothing back.
+# Google makes these accounts with its services, and may give them the Editor role. This acts once,
+# on those that are there: one that comes with a service turned on later keeps what Google gives it.
 resource "google_project_default_service_accounts" "default" {
-  project = local.id
-  action  = "DEPRIVILEGE"
+  for_each = local._default_accounts
+
+  project        = local.id
+  action         = each.value.action
+  restore_policy = each.value.restore
 
   depends_on = [google_project_service.enabled]
 }

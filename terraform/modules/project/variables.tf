@@ -13,7 +13,7 @@ variable "audited_services" {
 }
 
 variable "billing_account" {
-  description = "Billing account of a created project, as 012345-6789AB-CDEF01; an adopted project keeps its own."
+  description = "Billing account that a created project begins with, as 012345-6789AB-CDEF01; later changes of it are left alone, and an adopted project keeps its own."
   type        = string
   default     = null
 
@@ -43,13 +43,14 @@ variable "labels" {
 }
 
 variable "project" {
-  description = "The project: adopted as it is, or created in a folder or an organisation with create = true."
+  description = "The project: adopted as it is, or created in a folder or an organisation with create = true. default_accounts says what becomes of Google's default service accounts: disable, deprivilege or keep."
   type = object({
-    id        = string
-    name      = optional(string)
-    create    = optional(bool, false)
-    folder_id = optional(string)
-    org_id    = optional(string)
+    id               = string
+    name             = optional(string)
+    create           = optional(bool, false)
+    default_accounts = optional(string, "disable")
+    folder_id        = optional(string)
+    org_id           = optional(string)
   })
   nullable = false
 
@@ -64,6 +65,10 @@ variable "project" {
   validation {
     condition     = var.project.create || (var.project.folder_id == null && var.project.org_id == null)
     error_message = "project.folder_id and project.org_id say where to create a project; set create = true or remove them."
+  }
+  validation {
+    condition     = contains(["disable", "deprivilege", "keep"], var.project.default_accounts)
+    error_message = "project.default_accounts in the environment's policy.yaml must be disable, deprivilege or keep; got ${var.project.default_accounts}."
   }
 }
 

@@ -1,5 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Records outlive what is deployed around them: deleting the database takes two deliberate steps.
+# Records outlive what is deployed around them: deleting the database takes two deliberate steps,
+# an apply without protection and then a destroy. Until then a destroy leaves it where it is.
+
+locals {
+  protection = var.deletion_protection ? {
+    state      = "DELETE_PROTECTION_ENABLED"
+    on_destroy = "ABANDON"
+    } : {
+    state      = "DELETE_PROTECTION_DISABLED"
+    on_destroy = "DELETE"
+  }
+}
 
 resource "google_firestore_database" "records" {
   project     = var.project_id
@@ -8,9 +19,9 @@ resource "google_firestore_database" "records" {
   type        = "FIRESTORE_NATIVE"
 
   concurrency_mode                  = "OPTIMISTIC" # our writes are compare-and-set
-  delete_protection_state           = "DELETE_PROTECTION_ENABLED"
+  delete_protection_state           = local.protection.state
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
-  deletion_policy                   = "ABANDON"
+  deletion_policy                   = local.protection.on_destroy
 }
 
 # Kinds of records that functions/twinguard writes; a test compares them with the code.

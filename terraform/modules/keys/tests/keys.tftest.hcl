@@ -161,8 +161,8 @@ run "an_existing_service_account_is_adopted" {
 
   assert {
     condition = jsonencode([
-      google_service_account.application.account_id,
-      google_service_account.application.create_ignore_already_exists,
+      google_service_account.application["living-twin-staging"].account_id,
+      google_service_account.application["living-twin-staging"].create_ignore_already_exists,
     ]) == jsonencode(["living-twin-staging", true])
     error_message = "the application's account must be taken over where it exists"
   }

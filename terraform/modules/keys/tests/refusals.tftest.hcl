@@ -115,3 +115,169 @@ run "refuses_to_destroy_versions_at_once" {
   }
   expect_failures = [var.secrets]
 }
+
+run "refuses_the_application_as_a_reader_where_there_is_none" {
+  command = plan
+  variables {
+    secrets         = { openai-api-key = { readers = ["application"] } }
+    service_account = null
+  }
+  expect_failures = [var.secrets]
+}
+
+run "refuses_roles_of_an_application_that_is_not_there" {
+  command = plan
+  variables {
+    application_roles = ["roles/datastore.user"]
+    service_account   = null
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_a_basic_role" {
+  command = plan
+  variables {
+    application_roles = ["roles/editor"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_a_role_of_ones_own" {
+  command = plan
+  variables {
+    application_roles = ["projects/living-twin-staging/roles/everything"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_an_application_that_administers" {
+  command = plan
+  variables {
+    application_roles = ["roles/resourcemanager.projectIamAdmin"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_an_application_that_owns_the_records" {
+  command = plan
+  variables {
+    application_roles = ["roles/datastore.owner"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_an_application_that_reads_all_secrets" {
+  command = plan
+  variables {
+    application_roles = ["roles/secretmanager.secretAccessor"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_an_application_that_could_forge_a_budgets_message" {
+  command = plan
+  variables {
+    application_roles = ["roles/pubsub.publisher"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "refuses_an_application_that_acts_as_any_account" {
+  command = plan
+  variables {
+    application_roles = ["roles/iam.serviceAccountTokenCreator"]
+  }
+  expect_failures = [var.application_roles]
+}
+
+run "takes_an_application_that_reads_from_subscriptions" {
+  command = plan
+  variables {
+    application_roles = ["roles/pubsub.subscriber"]
+  }
+
+  assert {
+    condition     = keys(google_project_iam_member.application) == ["roles/pubsub.subscriber"]
+    error_message = "reading a topic's messages forges nothing"
+  }
+}
+
+run "refuses_a_key_named_in_upper_case" {
+  command = plan
+  variables {
+    api_keys = { Places = { apis = ["places.googleapis.com"], addresses = ["203.0.113.7"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_a_key_whose_name_google_finds_too_long" {
+  command = plan
+  variables {
+    api_keys = { "a-key-whose-name-alone-has-more-than-forty-five-letters" = { apis = ["places.googleapis.com"], addresses = ["203.0.113.7"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_a_key_for_every_api" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = [], addresses = ["203.0.113.7"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_the_short_name_of_an_api" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = ["places"], addresses = ["203.0.113.7"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_a_key_that_works_from_everywhere" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = ["places.googleapis.com"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_a_key_for_servers_and_browsers" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = ["places.googleapis.com"], addresses = ["203.0.113.7"], referrers = ["app.example.com/*"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_an_api_named_twice" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = ["places.googleapis.com", "places.googleapis.com"], addresses = ["203.0.113.7"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_a_host_where_an_address_belongs" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = ["places.googleapis.com"], addresses = ["app.example.com"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_half_of_the_internet" {
+  command = plan
+  variables {
+    api_keys = { places = { apis = ["places.googleapis.com"], addresses = ["0.0.0.0/1", "128.0.0.0/1"] } }
+  }
+  expect_failures = [var.api_keys]
+}
+
+run "refuses_any_site" {
+  command = plan
+  variables {
+    api_keys = { maps = { apis = ["maps-backend.googleapis.com"], referrers = ["*.com/*"] } }
+  }
+  expect_failures = [var.api_keys]
+}

@@ -29,6 +29,9 @@ variables {
   labels     = { application = "living-twin" }
   prefix     = "twinguard"
   project_id = "living-twin-staging"
+
+  services      = ["living-twin-worker", "living-twin-api"]
+  subscriptions = ["living-twin-ingest-push"]
 }
 
 run "every_contact_is_a_channel_and_hears_of_every_alert" {
@@ -45,6 +48,7 @@ run "every_contact_is_a_channel_and_hears_of_every_alert" {
     condition = alltrue([
       for alert in concat(values(google_monitoring_alert_policy.threshold), [
         google_monitoring_alert_policy.silence, google_monitoring_alert_policy.refused,
+        google_monitoring_alert_policy.late_blocks,
       ]) : alert.notification_channels == output.notification_channel_ids
     ])
     error_message = "every alert must reach every channel"
@@ -145,6 +149,7 @@ run "every_alert_says_what_it_means_and_what_to_do_and_closes_by_itself" {
     condition = alltrue([
       for alert in concat(values(google_monitoring_alert_policy.threshold), [
         google_monitoring_alert_policy.silence, google_monitoring_alert_policy.refused,
+        google_monitoring_alert_policy.late_blocks,
         ]) : strcontains(alert.documentation[0].content, "**What it means.** ") && (
         strcontains(alert.documentation[0].content, "**What to do.** ")
       ) && alert.documentation[0].subject == alert.display_name && can(regex("^[0-9]+s$", alert.alert_strategy[0].auto_close))
@@ -193,13 +198,131 @@ run "the_security_audit_log_is_kept_as_long_as_the_policy_says" {
   }
 }
 
-run "the_dashboard_shows_five_charts" {
+run "the_dashboard_shows_money_the_application_and_twinguard" {
   command = plan
 
   assert {
     condition = jsonencode(jsondecode(google_monitoring_dashboard.overview.dashboard_json).gridLayout.widgets[*].title) == jsonencode([
-      "Budget messages", "Outcomes", "Errors of the functions", "Latency of the functions, 95th percentile, ms", "Dead letters",
+      "Where the money is seen",
+      "Spend of the month as the budget reports it, by status",
+      "Budget messages",
+      "Calls of Google's APIs by service, whole project",
+      "Requests by service",
+      "Instances by service",
+      "Unread messages by subscription",
+      "Age of the oldest unread message by subscription, s",
+      "Outcomes",
+      "Errors of the functions",
+      "Latency of the functions, 95th percentile, ms",
+      "Dead letters",
+      "Age of blocks on arrival, 99th percentile, ms",
     ])
-    error_message = "messages, outcomes, errors, latencies and dead letters"
+    error_message = "money first, then the application, then Twinguard itself"
+  }
+  assert {
+    condition = [
+      for chart in local.charts : chart.filter if chart.title == "Requests by service"
+    ] == ["resource.type = \"cloud_run_revision\" AND resource.labels.service_name = one_of(\"living-twin-api\",\"living-twin-worker\") AND metric.type = \"run.googleapis.com/request_count\""]
+    error_message = "of the application's services only, in a fixed order"
+  }
+}
+
+run "without_services_and_subscriptions_nothing_is_asked_of_an_empty_list" {
+  command = plan
+  variables {
+    services      = []
+    subscriptions = []
+  }
+
+  assert {
+    condition     = length(local.charts) == 8 && !strcontains(google_monitoring_dashboard.overview.dashboard_json, "one_of()")
+    error_message = "a chart of nothing must be left out"
+  }
+}
+
+run "every_chart_has_the_same_keys_and_none_is_empty" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for chart in local.charts :
+      jsonencode(keys(chart)) == jsonencode(["aligner", "by", "filter", "reducer", "seconds", "title"]) &&
+      alltrue([for value in values(chart) : value != null && value != ""])
+    ])
+    error_message = "the API drops what is empty, and the provider shows a change for ever"
+  }
+}
+
+run "the_age_of_a_block_is_measured_for_every_service_of_the_environment" {
+  command = plan
+
+  assert {
+    condition = jsonencode([
+      google_logging_metric.block_age.name,
+      google_logging_metric.block_age.filter,
+      google_logging_metric.block_age.value_extractor,
+      google_logging_metric.block_age.metric_descriptor[0].value_type,
+      google_logging_metric.block_age.metric_descriptor[0].unit,
+      ]) == jsonencode([
+      "twinguard-staging-block-age",
+      "resource.type = \"cloud_run_revision\" AND jsonPayload.logger = \"twinguard\" AND jsonPayload.environment = \"staging\" AND jsonPayload.event = \"block_received\"",
+      "EXTRACT(jsonPayload.age_ms)", "DISTRIBUTION", "ms",
+    ])
+    error_message = "the line that README.md describes must be read"
+  }
+}
+
+run "a_block_that_arrives_after_more_than_a_second_raises_an_alert" {
+  command = plan
+
+  assert {
+    condition = jsonencode([
+      google_monitoring_alert_policy.late_blocks.display_name,
+      google_monitoring_alert_policy.late_blocks.conditions[0].condition_prometheus_query_language[0].query,
+      google_monitoring_alert_policy.late_blocks.conditions[0].condition_prometheus_query_language[0].duration,
+      google_monitoring_alert_policy.late_blocks.conditions[0].condition_prometheus_query_language[0].disable_metric_validation,
+      ]) == jsonencode([
+      "Twinguard staging: blocks arrive late",
+      "histogram_quantile(0.99, sum by (service_name, le) (increase(logging_googleapis_com:user_twinguard_staging_block_age_bucket{monitored_resource=\"cloud_run_revision\"}[5m]))) > 1000",
+      "0s", true,
+    ])
+    error_message = "later than a second, in one service, within five minutes"
+  }
+}
+
+run "the_limit_is_a_bound_of_the_buckets_and_not_the_last_one" {
+  command = plan
+  variables {
+    block_age_ms = 300
+  }
+
+  assert {
+    condition = jsonencode(google_logging_metric.block_age.bucket_options[0].explicit_buckets[0].bounds) == jsonencode([
+      10, 50, 100, 250, 300, 500, 1000, 2500, 5000, 10000, 30000,
+    ])
+    error_message = "or the percentile would be guessed across the limit"
+  }
+  assert {
+    condition     = endswith(google_monitoring_alert_policy.late_blocks.conditions[0].condition_prometheus_query_language[0].query, " > 300")
+    error_message = "the limit of the input must be the alert's"
+  }
+}
+
+run "what_the_budget_reports_becomes_a_chart_by_its_status" {
+  command = plan
+
+  assert {
+    condition = jsonencode([
+      google_logging_metric.spend.name,
+      endswith(google_logging_metric.spend.filter, " AND jsonPayload.event = \"on_budget_alert\" AND jsonPayload.outcome = \"done\" AND jsonPayload.decision =~ \"^(capped|within): [0-9.]+ of \""),
+      strcontains(google_logging_metric.spend.filter, "jsonPayload.environment = \"staging\""),
+      google_logging_metric.spend.value_extractor,
+      google_logging_metric.spend.label_extractors,
+      ]) == jsonencode([
+      "twinguard-staging-spend", true, true,
+      "REGEXP_EXTRACT(jsonPayload.decision, \"^[a-z]+: ([0-9.]+) of \")",
+      { status = "REGEXP_EXTRACT(jsonPayload.decision, \"^([a-z]+): \")" },
+    ])
+    error_message = "the amount and the status must be read from the decision"
   }
 }

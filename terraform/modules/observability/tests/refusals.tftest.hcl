@@ -74,3 +74,11 @@ run "refuses_dead_letters_that_nobody_keeps" {
   }
   expect_failures = [var.dead_letter_subscriptions]
 }
+
+run "refuses_an_age_of_blocks_that_nothing_can_keep" {
+  command = plan
+  variables {
+    block_age_ms = 0
+  }
+  expect_failures = [var.block_age_ms]
+}

@@ -57,15 +57,42 @@ run "who_reads_a_secret_is_written_down" {
   }
 }
 
-run "default_service_accounts_may_no_longer_edit_the_project" {
+run "default_service_accounts_are_disabled_and_come_back_with_a_destroy" {
   command = plan
 
   assert {
-    condition = [
-      google_project_default_service_accounts.default.project,
-      google_project_default_service_accounts.default.action,
-    ] == ["living-twin-staging", "DEPRIVILEGE"]
-    error_message = "default service accounts must lose the Editor role"
+    condition = {
+      for name, accounts in google_project_default_service_accounts.default :
+      name => [accounts.project, accounts.action, accounts.restore_policy]
+    } == { disable = ["living-twin-staging", "DISABLE", "REVERT"] }
+    error_message = "nothing may start as a default account, and destroying this must enable them again"
+  }
+}
+
+run "default_service_accounts_can_lose_their_roles_instead" {
+  command = plan
+  variables {
+    project = { id = "living-twin-staging", default_accounts = "deprivilege" }
+  }
+
+  assert {
+    condition = {
+      for name, accounts in google_project_default_service_accounts.default :
+      name => [accounts.project, accounts.action, accounts.restore_policy]
+    } == { deprivilege = ["living-twin-staging", "DEPRIVILEGE", "NONE"] }
+    error_message = "what runs as a default account must keep starting, without its roles"
+  }
+}
+
+run "default_service_accounts_can_be_left_alone" {
+  command = plan
+  variables {
+    project = { id = "living-twin-staging", default_accounts = "keep" }
+  }
+
+  assert {
+    condition     = length(google_project_default_service_accounts.default) == 0
+    error_message = "keep must change nothing"
   }
 }
 
@@ -91,5 +118,19 @@ run "a_created_project_has_no_default_network_and_cannot_be_destroyed_by_mistake
   assert {
     condition     = output.number == "222222222222" && length(data.google_project.adopted) == 0
     error_message = "a created project's number must come from the resource"
+  }
+}
+
+run "a_project_that_the_cap_unlinked_is_not_linked_again" {
+  command = plan
+
+  variables {
+    billing_account = "FEDCBA-987654-3210FE"
+    project         = { id = "living-twin-ci", create = true, folder_id = "123456789012" }
+  }
+
+  assert {
+    condition     = google_project.created["living-twin-ci"].billing_account == "012345-6789AB-CDEF01"
+    error_message = "an apply must leave the billing account as it finds it"
   }
 }

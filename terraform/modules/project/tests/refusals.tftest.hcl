@@ -71,3 +71,11 @@ run "refuses_the_short_name_of_an_audited_service" {
   }
   expect_failures = [var.audited_services]
 }
+
+run "refuses_to_delete_the_default_accounts" {
+  command = plan
+  variables {
+    project = { id = "living-twin-staging", default_accounts = "delete" }
+  }
+  expect_failures = [var.project]
+}

@@ -58,19 +58,3 @@ run "the_url_is_what_the_functions_read" {
     error_message = "TWINGUARD_RECORDS names project and database"
   }
 }
-
-run "a_name_that_firestore_refuses_is_refused" {
-  command = plan
-  variables {
-    name = "DB"
-  }
-  expect_failures = [var.name]
-}
-
-run "a_region_that_is_none_is_refused" {
-  command = plan
-  variables {
-    region = "Europe"
-  }
-  expect_failures = [var.region]
-}

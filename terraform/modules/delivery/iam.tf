@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+
+locals {
+  _role_grants = flatten([
+    for account, roles in local.roles : [for role in roles : { account = account, role = role }]
+  ])
+  role_grants = { for grant in local._role_grants : "${grant.account} ${grant.role}" => grant }
+
+  custom_grants = {
+    "apply reader" = { account = "apply", role = "reader" }
+    "apply writer" = { account = "apply", role = "writer" }
+    "plan reader"  = { account = "plan", role = "reader" }
+  }
+
+  # What the modules functions, state and billing_export grant on the whole project, and nothing
+  # that could grant more.
+  _custom = "projects/${var.project_id}/roles/${replace(var.name, "-", "_")}"
+  grantable = sort(concat(
+    [
+      "${local._custom}_billing_unlinker",
+      "${local._custom}_watcher",
+      "roles/bigquery.jobUser",
+      "roles/datastore.user",
+      "roles/logging.logWriter",
+      "roles/memorystore.dbConnectionUser",
+      "roles/storage.objectViewer",
+    ],
+    tolist(var.grants),
+  ))
+
+  bucket_roles  = { apply = "roles/storage.admin", plan = "roles/storage.objectViewer" }
+  _bucket_pairs = setproduct(keys(var.buckets), keys(local.bucket_roles))
+  bucket_grants = {
+    for pair in local._bucket_pairs :
+    "${pair[1]} ${pair[0]}" => { bucket = pair[0], account = pair[1] }
+  }
+}
+
+resource "google_project_iam_member" "role" {
+  for_each = local.role_grants
+
+  project = var.project_id
+  role    = each.value.role
+  member  = google_service_account.account[each.value.account].member
+}
+
+resource "google_project_iam_member" "custom" {
+  for_each = local.custom_grants
+
+  project = var.project_id
+  role    = google_project_iam_custom_role.role[each.value.role].name
+  member  = google_service_account.account[each.value.account].member
+}
+
+# Without the condition this role is as good as Owner.
+resource "google_project_iam_member" "grants" {
+  project = var.project_id
+  role    = "roles/resourcemanager.projectIamAdmin"
+  member  = google_service_account.account["apply"].member
+
+  condition {
+    title       = "only what the modules grant"
+    description = "Roles that terraform/modules grant on the project."
+    expression = join("", [
+      "api.getAttribute('iam.googleapis.com/modifiedGrantsByRole', []).hasOnly(['",
+      join("', '", local.grantable),
+      "'])",
+    ])
+  }
+}
+
+# On the named accounts, never on the project: who acts as an account has what the account has.
+resource "google_service_account_iam_member" "acts_as" {
+  for_each = var.acts_as
+
+  service_account_id = "projects/${var.project_id}/serviceAccounts/${each.value}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.account["apply"].member
+}
+
+resource "google_storage_bucket_iam_member" "bucket" {
+  for_each = local.bucket_grants
+
+  bucket = var.buckets[each.value.bucket]
+  role   = local.bucket_roles[each.value.account]
+  member = google_service_account.account[each.value.account].member
+}
