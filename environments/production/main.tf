@@ -10,18 +10,19 @@ locals {
   policy = yamldecode(file("${path.module}/policy.yaml"))
 }
 
-# Budgets are asked for by a person's own credentials as well: those must name who pays for the call.
+# Budgets are asked for by a person's own credentials as well: those must name who pays for the
+# call. While the project is being created, that is the one named as its seed.
 provider "google" {
   project               = local.policy.project.id
   region                = local.policy.region
-  billing_project       = local.policy.project.id
+  billing_project       = try(local.policy.project.create.seed, local.policy.project.id)
   user_project_override = true
 }
 
 provider "google-beta" {
   project               = local.policy.project.id
   region                = local.policy.region
-  billing_project       = local.policy.project.id
+  billing_project       = try(local.policy.project.create.seed, local.policy.project.id)
   user_project_override = true
 }
 

@@ -18,6 +18,27 @@ OBSERVABILITY = ROOT / "terraform" / "modules" / "observability"
 ACCESSOR = "roles/secretmanager.secretAccessor"
 LONGEST_ROTATION_DAYS = 366
 
+ON_ONE_RESOURCE = {
+    "roles/cloudfunctions.invoker",
+    "roles/iam.serviceAccountKeyAdmin",
+    "roles/iam.serviceAccountOpenIdTokenCreator",
+    "roles/iam.serviceAccountTokenCreator",
+    "roles/iam.serviceAccountUser",
+    "roles/iam.workloadIdentityUser",
+    "roles/pubsub.publisher",
+    "roles/run.invoker",
+    "roles/secretmanager.admin",
+    "roles/secretmanager.secretAccessor",
+}
+"""Roles that are safe on one account, service, topic or secret; on a project they are for all."""
+
+ROUND_THE_RULES = re.compile(
+    r"resourcemanager\..*\.setIamPolicy|iam\.roles\.(create|update)|secretmanager\.versions\.access"
+    r"|iam\.serviceAccount(s\.(actAs|getAccessToken|getOpenIdToken|sign\w+|setIamPolicy)|Keys\.create)"
+    r"|run\.routes\.invoke|run\.services\.setIamPolicy|pubsub\.topics\.(publish|setIamPolicy)"
+)
+"""Permissions that a custom role would carry past every rule that goes by a role's name."""
+
 
 @pytest.fixture(params=ENVIRONMENTS)
 def plan(workspace, request):
@@ -49,6 +70,27 @@ def test_every_secret_is_rotated_and_tells_a_topic(plan):
     assert missing == []
     periods = {int(item["rotation"][0]["rotation_period"].removesuffix("s")) for item in found}
     assert max(periods) <= 86400 * LONGEST_ROTATION_DAYS
+
+
+@pytest.mark.timeout(600)
+def test_what_is_safe_on_one_resource_is_granted_on_no_project(plan):
+    roles = {after.get("role") for after in plan.of("google_project_iam_member").values()}
+
+    assert "roles/storage.objectViewer" in roles
+    assert roles & ON_ONE_RESOURCE == set()
+
+
+@pytest.mark.timeout(600)
+def test_no_custom_role_goes_round_the_rules_about_roles(plan):
+    roles = plan.of("google_project_iam_custom_role")
+
+    found = {
+        at: [name for name in after["permissions"] if ROUND_THE_RULES.fullmatch(name)]
+        for at, after in roles.items()
+    }
+
+    assert roles != {}
+    assert found == {at: [] for at in roles}
 
 
 def amount_of(budget) -> Decimal:

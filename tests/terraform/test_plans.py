@@ -45,6 +45,20 @@ schedule:
 alerts: {contacts: [security@example.com]}
 """
 WORKER = "worker@living-twin-staging.iam.gserviceaccount.com"
+NAMES = (
+    "account_id",
+    "bucket_id",
+    "dataset_id",
+    "display_name",
+    "instance_id",
+    "name",
+    "repository_id",
+    "role_id",
+    "secret_id",
+    "workload_identity_pool_id",
+)
+NAMED_WITHIN = {"google_iam_workload_identity_pool_provider", "google_storage_bucket_object"}
+"""Their names need to differ only within a pool or a bucket, whose own names differ."""
 AWKWARD = (
     ("amount: 500", "amount: 512.75"),
     ("{percent: 75, level: medium}", "{percent: 33.3, level: medium}"),
@@ -190,14 +204,18 @@ def test_two_environments_of_one_project_share_no_name(workspace):
         {
             (planning.kind_of(at), after[key])
             for at, after in plan.made.items()
-            for key in ("name", "account_id", "role_id", "repository_id", "secret_id", "bucket_id")
+            for key in NAMES
             if after.get(key)
-            and "_iam_" not in planning.kind_of(at).replace("custom_role", "")
-            and planning.kind_of(at) != "google_storage_bucket_object"
+            and not planning.kind_of(at).endswith("_iam_member")
+            and planning.kind_of(at) not in NAMED_WITHIN
         }
         for plan in (staging, development)
     ]
 
+    assert {kind for kind, _ in named[0]} >= {
+        "google_iam_workload_identity_pool",
+        "google_project_iam_custom_role",
+    }
     assert named[0] & named[1] == set()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import datetime as dt
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,8 @@ from twinguard.policy import Channel, Environment, is_control_plane
 pytestmark = [pytest.mark.timeout(600), pytest.mark.parametrize("environment", ENVIRONMENTS)]
 
 PUBLIC = {"allUsers", "allAuthenticatedUsers"}
+WIDE = re.compile(r"domain:|projectOwner:|projectEditor:|projectViewer:|principalSet:.*/\*$")
+"""Members that are more people or jobs than anybody has named."""
 PUBLISHER = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
 
 
@@ -34,9 +37,10 @@ def test_nobody_gets_a_basic_role(plan):
 
 
 def test_nothing_is_public(plan):
-    members = {after.get("member") for after in plan.made.values()}
+    members = {str(after.get("member")) for after in plan.made.values()}
 
     assert members & PUBLIC == set()
+    assert {member for member in members if WIDE.match(member)} == set()
     assert {
         item["service_config"][0]["ingress_settings"]
         for item in plan.of("google_cloudfunctions2_function").values()
@@ -79,12 +83,22 @@ def test_no_grant_takes_away_what_others_granted(plan):
 
 
 def test_everything_that_can_carries_the_environments_label(plan, environment):
-    labelled = {at: after for at, after in plan.made.items() if "terraform_labels" in after}
+    """Monitoring says user_labels; a channel's `labels` are its address."""
+    labelled = {
+        at: after["user_labels"] if "user_labels" in after else after["labels"]
+        for at, after in plan.made.items()
+        if "user_labels" in after or "terraform_labels" in after
+    }
 
-    found = {at: (after["labels"] or {}).get("environment") for at, after in labelled.items()}
+    found = {at: (labels or {}).get("environment") for at, labels in labelled.items()}
 
     assert found == dict.fromkeys(labelled, environment)
-    assert len(found) > len(plan.of("google_pubsub_topic"))
+    assert {kind_of(at) for at in found} >= {
+        "google_monitoring_alert_policy",
+        "google_monitoring_notification_channel",
+        "google_pubsub_topic",
+        "google_secret_manager_secret",
+    }
 
 
 def test_every_push_has_a_dead_letter_topic_whose_letters_are_kept(plan):

@@ -19,3 +19,13 @@ resource "google_project_iam_member" "reader" {
   role    = "roles/bigquery.jobUser"
   member  = each.value
 }
+
+# Accounts whose queries run, and are paid for, elsewhere.
+resource "google_bigquery_dataset_iam_member" "viewer" {
+  for_each = var.viewers
+
+  project    = var.project_id
+  dataset_id = google_bigquery_dataset.export.dataset_id
+  role       = "roles/bigquery.dataViewer"
+  member     = "serviceAccount:${each.value}"
+}

@@ -83,3 +83,10 @@ variable "view_sql" {
     error_message = "view_sql must contain `{table}`, in backticks, exactly once; pass the text of functions/twinguard/billing/costs.sql."
   }
 }
+
+variable "viewers" {
+  description = "E-mails of service accounts that read the dataset and are granted elsewhere where their queries run, by what they are for."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -19,7 +19,7 @@ locals {
 
   _services_of_blocks = {
     "apikeys.googleapis.com"                   = length(var.policy.api_keys) > 0
-    "bigquery.googleapis.com"                  = try(var.policy.billing_export.create, false)
+    "bigquery.googleapis.com"                  = try(var.policy.billing_export.create || var.policy.billing_export.connected, false)
     "cloudquotas.googleapis.com"               = length(var.policy.quotas) > 0
     "compute.googleapis.com"                   = var.policy.counters != null
     "firebase.googleapis.com"                  = var.policy.firebase != null
@@ -29,7 +29,7 @@ locals {
     "serviceconsumermanagement.googleapis.com" = var.policy.counters != null
     "sts.googleapis.com"                       = var.policy.delivery != null
   }
-  services = toset(concat([for service, wanted in local._services_of_blocks : service if wanted], [
+  services = toset(concat(values(var.policy.quotas)[*].service, [for service, wanted in local._services_of_blocks : service if wanted], [
     "artifactregistry.googleapis.com",
     "billingbudgets.googleapis.com",
     "cloudbilling.googleapis.com",

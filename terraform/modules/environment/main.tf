@@ -54,6 +54,7 @@ module "functions" {
   bundle           = "${var.bundle}/${one(fileset(var.bundle, "twinguard-*.zip"))}"
   channel_secrets  = local.channel_secrets
   channel_settings = local.channel_settings
+  costs            = try(var.policy.billing_export.connected, false) ? "bigquery://?project=${var.policy.project.id}" : ""
   environment      = var.policy.environment
   labels           = local.labels
   may_unlink       = var.may_unlink && var.policy.budget.cap.unlink_billing

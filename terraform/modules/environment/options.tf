@@ -6,7 +6,7 @@ module "quotas" {
 
   environment = var.policy.environment
   project_id  = module.project.id
-  quotas      = var.policy.quotas
+  quotas      = { for key, quota in var.policy.quotas : "${local.name}-${key}" => quota }
 }
 
 module "delivery" {
@@ -48,5 +48,6 @@ module "billing_export" {
   labels          = local.labels
   project_id      = module.project.id
   readers         = each.value.readers
+  viewers         = { on-schedule = module.functions.accounts["on-schedule"] }
   view_sql        = file("${path.module}/../../../functions/twinguard/billing/costs.sql")
 }

@@ -9,7 +9,7 @@ variable "policy" {
     project = object({
       id               = string
       shared           = optional(bool, false)
-      create           = optional(object({ folder = optional(string), organisation = optional(string) }))
+      create           = optional(object({ seed = string, folder = optional(string), organisation = optional(string) }))
       default_accounts = optional(string, "disable")
       protected        = optional(bool, true)
     })
@@ -17,6 +17,19 @@ variable "policy" {
     region          = string
     labels          = optional(map(string), {})
     application     = optional(object({ account = string, roles = optional(list(string), []) }))
+    openai = optional(object({
+      model               = string
+      max_tokens          = number
+      temperature         = optional(number)
+      requests_per_minute = number
+      monthly_budget      = number
+      project             = optional(string)
+    }))
+    neo4j     = optional(object({ uri = string, user = optional(string), password = optional(string) }))
+    local_llm = optional(object({ endpoint = string, model = string }))
+    emulators = optional(object({ project = optional(string), firestore = optional(string), auth = optional(string) }))
+    mocks     = optional(object({ services = optional(bool, false), llm_responses = optional(bool, false) }))
+    env_file  = optional(object({ age = optional(list(string), []), kms = optional(string) }))
     secrets = optional(map(object({
       readers          = list(string)
       rotation_days    = optional(number, 90)
@@ -381,5 +394,69 @@ variable "policy" {
   validation {
     condition     = var.policy.firebase == null || contains(["production", "staging"], var.policy.environment)
     error_message = "environments/${var.environment}/policy.yaml: firebase: ${var.policy.environment} uses the emulator or mocks; remove it."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", var.policy.openai.model)) && try(can(regex("^proj_[A-Za-z0-9_-]+$", var.policy.openai.project)) || var.policy.openai.project == null, false)
+    error_message = "environments/${var.environment}/policy.yaml: openai.model must be written like gpt-4, and openai.project like proj_abc; correct them."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : alltrue([for number in [var.policy.openai.max_tokens, var.policy.openai.requests_per_minute] : number >= 1 && number <= 1000000 && floor(number) == number])
+    error_message = "environments/${var.environment}/policy.yaml: openai.max_tokens and openai.requests_per_minute must be whole numbers from 1 to 1000000; correct them."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : var.policy.openai.monthly_budget > 0
+    error_message = "environments/${var.environment}/policy.yaml: openai.monthly_budget must be above zero; correct it."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : (var.policy.openai.temperature == null ? true : var.policy.openai.temperature >= 0 && var.policy.openai.temperature <= 2)
+    error_message = "environments/${var.environment}/policy.yaml: openai.temperature must be from 0 to 2; correct it."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : length(setintersection(["openai-api-key", "test-api-keys"], keys(var.policy.secrets))) > 0
+    error_message = "environments/${var.environment}/policy.yaml: openai: its key is in no secret; add secrets.openai-api-key (in ci test-api-keys)."
+  }
+  validation {
+    condition     = var.policy.neo4j == null ? true : can(regex("^(neo4j|bolt)(\\+s|\\+ssc)?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$", var.policy.neo4j.uri))
+    error_message = "environments/${var.environment}/policy.yaml: neo4j.uri must name a scheme, a host and perhaps a port; write it like neo4j+s://prod-cluster.neo4j.io."
+  }
+  validation {
+    condition     = var.policy.neo4j == null ? true : (var.policy.neo4j.user == null) == (var.policy.neo4j.password == null)
+    error_message = "environments/${var.environment}/policy.yaml: neo4j needs user and password together; without both, secrets.neo4j-credentials is read."
+  }
+  validation {
+    condition     = var.policy.neo4j == null ? true : alltrue([for text in compact([var.policy.neo4j.user, var.policy.neo4j.password]) : can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", text))])
+    error_message = "environments/${var.environment}/policy.yaml: neo4j.user and neo4j.password may hold letters, digits and . _ : / @ + -; correct them."
+  }
+  validation {
+    condition     = var.policy.neo4j == null ? true : var.policy.neo4j.password == null || can(regex("^[a-z0-9+]+://([A-Za-z0-9-]+|127\\.0\\.0\\.1)(:[0-9]+)?$", var.policy.neo4j.uri))
+    error_message = "environments/${var.environment}/policy.yaml: neo4j.password: a policy holds no secrets, and other machines can reach this database; remove user and password, and put them into secrets.neo4j-credentials."
+  }
+  validation {
+    condition     = var.policy.neo4j == null ? true : var.policy.neo4j.user != null || contains(keys(var.policy.secrets), "neo4j-credentials")
+    error_message = "environments/${var.environment}/policy.yaml: neo4j: its user and password are in no secret; add secrets.neo4j-credentials."
+  }
+  validation {
+    condition     = var.policy.neo4j == null ? true : var.policy.environment != "production" || can(regex("^(neo4j|bolt)\\+s://", var.policy.neo4j.uri))
+    error_message = "environments/${var.environment}/policy.yaml: neo4j.uri: production's data must travel encrypted; write neo4j+s:// or bolt+s://."
+  }
+  validation {
+    condition     = var.policy.local_llm == null ? true : can(regex("^https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*$", var.policy.local_llm.endpoint)) && can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", var.policy.local_llm.model))
+    error_message = "environments/${var.environment}/policy.yaml: local_llm.endpoint must look like http://localhost:11434, and local_llm.model like llama2; correct them."
+  }
+  validation {
+    condition     = var.policy.emulators == null ? true : (var.policy.emulators.project == null || can(regex("^demo-[a-z0-9-]{1,24}[a-z0-9]$", var.policy.emulators.project))) && alltrue([for at in compact([var.policy.emulators.firestore, var.policy.emulators.auth]) : can(regex("^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$", at))])
+    error_message = "environments/${var.environment}/policy.yaml: emulators.project must begin with demo-, and emulators.firestore and emulators.auth look like localhost:8080; correct them."
+  }
+  validation {
+    condition     = !contains(["production", "staging"], var.policy.environment) || (var.policy.emulators == null && var.policy.local_llm == null && var.policy.mocks == null)
+    error_message = "environments/${var.environment}/policy.yaml: emulators, local_llm, mocks: ${var.policy.environment} serves people, with the real thing; remove them."
+  }
+  validation {
+    condition     = var.policy.env_file == null ? true : length(var.policy.env_file.age) > 0 || var.policy.env_file.kms != null
+    error_message = "environments/${var.environment}/policy.yaml: env_file needs age or kms, or nobody could read the file; write one, or remove it."
+  }
+  validation {
+    condition     = var.policy.env_file == null ? true : alltrue([for key in var.policy.env_file.age : can(regex("^age1[a-z0-9]{20,}$", key))]) && (var.policy.env_file.kms == null || can(regex("^projects/[a-z0-9-]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]+/cryptoKeys/[A-Za-z0-9_-]+$", var.policy.env_file.kms)))
+    error_message = "environments/${var.environment}/policy.yaml: env_file.age must hold public keys of age, and env_file.kms the name of a key like projects/P/locations/L/keyRings/R/cryptoKeys/K; correct them."
   }
 }

@@ -9,6 +9,12 @@ locals {
       "project."            = { has = try(keys(var.raw_policy.project), []), known = try(keys(var.policy.project), []) }
       "project.create."     = { has = try(keys(var.raw_policy.project.create), []), known = try(keys(var.policy.project.create), []) }
       "application."        = { has = try(keys(var.raw_policy.application), []), known = try(keys(var.policy.application), []) }
+      "openai."             = { has = try(keys(var.raw_policy.openai), []), known = try(keys(var.policy.openai), []) }
+      "neo4j."              = { has = try(keys(var.raw_policy.neo4j), []), known = try(keys(var.policy.neo4j), []) }
+      "local_llm."          = { has = try(keys(var.raw_policy.local_llm), []), known = try(keys(var.policy.local_llm), []) }
+      "emulators."          = { has = try(keys(var.raw_policy.emulators), []), known = try(keys(var.policy.emulators), []) }
+      "mocks."              = { has = try(keys(var.raw_policy.mocks), []), known = try(keys(var.policy.mocks), []) }
+      "env_file."           = { has = try(keys(var.raw_policy.env_file), []), known = try(keys(var.policy.env_file), []) }
       "budget."             = { has = try(keys(var.raw_policy.budget), []), known = try(keys(var.policy.budget), []) }
       "budget.cap."         = { has = try(keys(var.raw_policy.budget.cap), []), known = try(keys(var.policy.budget.cap), []) }
       "budget.cap.release." = { has = try(keys(var.raw_policy.budget.cap.release), []), known = try(keys(var.policy.budget.cap.release), []) }

@@ -10,7 +10,7 @@ locals {
     }
     on-schedule = {
       topic   = google_pubsub_topic.topic["schedule"].name
-      plain   = {}
+      plain   = var.costs == "" ? {} : { TWINGUARD_COSTS = var.costs }
       secrets = {}
     }
     dispatch-alert = {

@@ -24,6 +24,11 @@ locals {
       expire = { topic = "schedule", cron = "30 3 * * *" }
       flush  = { topic = "alerts", cron = "*/10 * * * *" }
     },
+    # The month is complete, and its late rows are there, by the fourth.
+    var.costs == "" ? {} : {
+      costs  = { topic = "schedule", cron = "0 7 * * *" }
+      report = { topic = "schedule", cron = "30 7 4 * *" }
+    },
   )
 }
 

@@ -91,6 +91,15 @@ resource "google_service_account_iam_member" "actor" {
   member             = google_service_account.account[each.value.holder].member
 }
 
+# Queries are paid for here; what they read is granted on the export's dataset, wherever it is.
+resource "google_project_iam_member" "costs" {
+  for_each = toset(var.costs == "" ? [] : ["on-schedule"])
+
+  project = var.project_id
+  role    = "roles/bigquery.jobUser"
+  member  = google_service_account.account[each.value].member
+}
+
 resource "google_project_iam_member" "billing_unlinker" {
   for_each = toset(var.may_unlink ? ["on-budget-alert"] : [])
 

@@ -40,6 +40,13 @@ variable "channel_settings" {
   nullable    = false
 }
 
+variable "costs" {
+  description = "Where on-schedule reads costs from, as bigquery://?project=ID; empty where nothing is exported yet: then its tasks about costs are not scheduled."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
 variable "environment" {
   description = "Name of the environment."
   type        = string
@@ -113,35 +120,4 @@ variable "schedule" {
     morning   = object({ at = string, days = list(string) })
   })
   default = null
-}
-
-variable "services" {
-  description = "Cloud Run services that may be held, with the functions that may do it."
-  type = map(object({
-    account  = optional(string)
-    holders  = set(string)
-    location = string
-  }))
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for target in values(var.services) : length(setsubtract(target.holders, ["on-budget-alert", "on-schedule"])) == 0])
-    error_message = "services.holders may name on-budget-alert and on-schedule; no other function changes anything."
-  }
-}
-
-variable "subscriptions" {
-  description = "Push subscriptions that may be held, with the functions that may do it."
-  type = map(object({
-    account = optional(string)
-    holders = set(string)
-  }))
-  default  = {}
-  nullable = false
-
-  validation {
-    condition     = alltrue([for target in values(var.subscriptions) : length(setsubtract(target.holders, ["on-budget-alert", "on-schedule"])) == 0])
-    error_message = "subscriptions.holders may name on-budget-alert and on-schedule; no other function changes anything."
-  }
 }

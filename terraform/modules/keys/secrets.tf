@@ -6,11 +6,27 @@ locals {
 
   # Secret Manager refuses a first rotation in the past, so a secret joins in at the first turn that
   # is still to come. Afterwards Secret Manager moves the time on, and Terraform leaves it alone.
+  # Counted in thousands first: a range has 1024 numbers at most, and a turn may be a day.
+  _periods = {
+    for name, secret in var.secrets :
+    name => 24 * secret.rotation_days if secret.rotation_days != null
+  }
+  _thousands = {
+    for name, hours in local._periods : name => [
+      for thousand in range(1000) : timeadd(var.rotation_starts, "${1000 * hours * thousand}h")
+      if 1000 * hours * thousand < 2500000 # a duration holds 292 years
+    ]
+  }
+  _latest = {
+    for name, starts in local._thousands : name => concat([var.rotation_starts], [
+      for start in starts : start if timecmp(start, plantimestamp()) <= 0
+    ])
+  }
   _turns = {
-    for name, secret in var.secrets : name => [
-      for turn in range(1000) : timeadd(var.rotation_starts, "${24 * secret.rotation_days * turn}h")
-      if 24 * secret.rotation_days * turn < 2500000 # a duration holds 292 years
-    ] if secret.rotation_days != null
+    for name, hours in local._periods : name => [
+      for turn in range(1002) : timeadd(reverse(local._latest[name])[0], "${hours * turn}h")
+      if hours * turn < 2500000
+    ]
   }
   next_rotation = {
     for name, turns in local._turns : name => [

@@ -27,7 +27,7 @@ resource "google_firestore_database" "records" {
 # Kinds of records that functions/twinguard writes; a test compares them with the code.
 locals {
   expiring = toset(["audit", "dead_letters", "holds", "incidents", "periods"])
-  lasting  = toset(["breakers", "budgets", "channels", "nights"])
+  lasting  = toset(["breakers", "budgets", "channels", "cost_notices", "nights"])
 }
 
 resource "google_firestore_field" "expiry" {

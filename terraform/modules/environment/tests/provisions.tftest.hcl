@@ -74,7 +74,7 @@ variables {
 run "a_project_created_nowhere_is_refused" {
   command = plan
   variables {
-    policy = merge(var.policy, { project = merge(var.policy.project, { create = {} }) })
+    policy = merge(var.policy, { project = merge(var.policy.project, { create = { seed = "my-seed-project" } }) })
   }
   expect_failures = [var.policy]
 }
@@ -82,7 +82,7 @@ run "a_project_created_nowhere_is_refused" {
 run "a_folder_by_its_name_is_refused" {
   command = plan
   variables {
-    policy = merge(var.policy, { project = merge(var.policy.project, { create = { folder = "engineering" } }) })
+    policy = merge(var.policy, { project = merge(var.policy.project, { create = { seed = "my-seed-project", folder = "engineering" } }) })
   }
   expect_failures = [var.policy]
 }

@@ -82,6 +82,27 @@ run "a_secret_made_late_joins_in_at_the_next_turn" {
   }
 }
 
+# More than a thousand turns, the most that Terraform counts at once, lie between the two times.
+run "a_secret_rotated_daily_joins_in_after_years_as_well" {
+  command = plan
+
+  variables {
+    rotation_starts = "2020-01-01T09:00:00Z"
+    secrets         = { openai-api-key = { readers = ["application"], rotation_days = 1 } }
+  }
+
+  assert {
+    condition = timecmp(google_secret_manager_secret.secret["openai-api-key"].rotation[0].next_rotation_time, plantimestamp()) > 0 && (
+      timecmp(google_secret_manager_secret.secret["openai-api-key"].rotation[0].next_rotation_time, timeadd(plantimestamp(), "25h")) <= 0
+    )
+    error_message = "the first rotation must lie ahead, at most one day"
+  }
+  assert {
+    condition     = endswith(google_secret_manager_secret.secret["openai-api-key"].rotation[0].next_rotation_time, "T09:00:00Z")
+    error_message = "the first rotation must keep the time of day"
+  }
+}
+
 run "a_destroyed_version_can_be_had_back_for_a_while" {
   command = plan
 
