@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from twinguard.decide.model import Alert, AlertState, Live, Value
 from twinguard.policy import Channel
+
+if TYPE_CHECKING:  # no entry point needs them: they would cost the cold start
+    from twinguard.decide.spend import Freshness, Line, Query
 
 Json: TypeAlias = "str | int | float | bool | Mapping[str, Json] | Sequence[Json] | None"
 """What a record may hold: what JSON can say. Decimals and times are strings in it."""
@@ -109,3 +112,13 @@ class Notifier(Protocol):
 
     def send(self, message: Message) -> str:
         """Deliver, and return the vendor's receipt; Unavailable if it was not accepted."""
+
+
+class Costs(Protocol):
+    """One source of what was spent."""
+
+    def lines(self, query: Query) -> tuple[Line, ...]:
+        """The costs of each group and currency, ordered by keys (None last) and currency."""
+
+    def freshness(self, now: dt.datetime) -> Freshness:
+        """How far the source's data reach; by the data themselves wherever they tell."""

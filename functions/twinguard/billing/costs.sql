@@ -51,7 +51,10 @@ dated AS (
     *,
     cost + credits AS net,
     -- Used in one month, on the invoice of a later one.
-    IFNULL(FORMAT_DATE('%Y%m', usage_date) < invoice_month, FALSE) AS is_late
+    IFNULL(
+      EXTRACT(YEAR FROM usage_date) * 100 + EXTRACT(MONTH FROM usage_date)
+      < SAFE_CAST(invoice_month AS INT64), FALSE
+    ) AS is_late
   FROM lines
 )
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where costs come from, by URL or path: BigQuery, export files, FOCUS files, OpenAI.
+
+The port is in `ports.py`; the questions are `queries.py`, one text for all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
+
+from twinguard.errors import Misconfigured
+from twinguard.policy import Policy
+from twinguard.ports import Costs
+
+__all__ = ["open_costs"]
+
+Factory = Callable[[str, Mapping[str, str], Policy | None], Costs]
+"""What follows `scheme://`, the environment's variables, and the policy, to the costs."""
+
+
+def open_costs(
+    place: str, policy: Policy | None = None, environ: Mapping[str, str] | None = None
+) -> Costs:
+    """The costs that a URL, a file, a folder or a pattern names; Misconfigured where it names none.
+
+    `bigquery://` is the export of the policy. Files are read at once, the others when asked."""
+    scheme, found, rest = place.partition("://")
+    factory = _FACTORIES.get(scheme) if found else _files
+    if not place or factory is None:
+        raise _unknown(place)
+    return factory(rest if found else place, os.environ if environ is None else environ, policy)
+
+
+def _bigquery(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:
+    from twinguard.act.endpoints import override
+    from twinguard.billing.bigquery import GIGABYTE, BigQuery, table_of
+
+    table, _, query = rest.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    export = policy.billing_export if policy else None
+    location = options.pop("location", export.location if export else "EU")
+    gigabytes, project = options.pop("max_gigabytes", "20"), options.pop("project", "")
+    if not table and policy is not None:
+        table = table_of(policy)
+    if options or not gigabytes.isdecimal() or not int(gigabytes) or not table:
+        raise _unknown(f"bigquery://{rest}")
+    return BigQuery(
+        table,
+        location=location,
+        project=project,
+        endpoint=override(environ, "BIGQUERY_ENDPOINT"),
+        maximum_bytes=int(gigabytes) * GIGABYTE,
+    )
+
+
+def _files(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
+    from twinguard.billing.duckdb import ExportFiles
+
+    if not rest:
+        raise _unknown("file://")
+    return ExportFiles(rest)
+
+
+def _openai(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
+    from twinguard.billing.openai_costs import OpenAICosts
+
+    if rest:
+        raise _unknown(f"openai://{rest}")
+    return OpenAICosts.from_environment(environ)
+
+
+def _unknown(place: str) -> Misconfigured:
+    return Misconfigured(f"{place!r} names no source of costs; write one of: {_FORMS}")
+
+
+_FORMS = (
+    "a file, a folder or a pattern (Google's export or FOCUS; also file://PATH),"
+    " bigquery:// (the policy's export),"
+    " bigquery://PROJECT.DATASET.TABLE (optional ?location=EU&max_gigabytes=20&project=ID),"
+    " openai:// (the key is in OPENAI_ADMIN_KEY)"
+)
+
+_FACTORIES: dict[str, Factory] = {
+    "bigquery": _bigquery,
+    "file": _files,
+    "focus": _files,
+    "openai": _openai,
+}

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Costs` over export files: Google's (JSON lines, CSV, Parquet) and FOCUS of any provider.
+
+Text is read once, into a table; Parquet is read where it lies, by each question. `sniff.py` tells
+the files apart, `staged.py` types their columns. A file is read whole or refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Self
+
+from twinguard.billing import queries, sniff, staged
+from twinguard.billing.dialect import translated
+from twinguard.billing.faults import refused
+from twinguard.decide.spend import Freshness, Line, Query
+from twinguard.errors import Misconfigured
+
+Progress = Callable[[str, float], None]
+"""Hears which file is being read and how much of all files is done, from 0 to 1."""
+
+_BIG = 64 << 20
+_SQL = {sniff.Shape.GOOGLE: "costs.sql", sniff.Shape.FOCUS: "focus.sql"}
+
+
+class ExportFiles:
+    """The costs in files. Close it, or use it as a context manager.
+
+    Money is DECIMAL(38, 9) as in BigQuery. Big files of text go to a temporary database on disk;
+    `memory` bounds what DuckDB holds."""
+
+    def __init__(
+        self,
+        *places: str | os.PathLike[str],
+        progress: Progress | None = None,
+        memory: str = "800MB",
+    ) -> None:
+        self._paths = sniff.files(places)
+        self._progress = progress
+        self._folder = tempfile.mkdtemp(prefix="twinguard-costs-")
+        self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._db = _connected(self._folder, sum(map(_size, self._paths)) > _BIG, memory)
+        self._parts: list[str] = []
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything that was read."""
+        self._db.close()
+        self._clean()
+
+    def lines(self, query: Query) -> tuple[Line, ...]:
+        """The costs of each group; amounts to the last of nine digits."""
+        return queries.lines(self._answers(queries.sums(query, self._source)), query)
+
+    def freshness(self, now: dt.datetime) -> Freshness:  # noqa: ARG002 - the port's
+        """How far the files reach.
+
+        FOCUS files of most providers do not say when they were written: then a day is complete
+        once a later one is in them."""
+        ((newest, last, until),) = self._answers(queries.freshness(self._source))
+        found = queries.fresh(self.name, queries.moment(newest), queries.day(last))
+        end, day = queries.moment(until), found.through or queries.day(last)
+        if newest is None and day is not None and (end is None or end.date() <= day):
+            day -= dt.timedelta(days=1)
+        return Freshness(source=self.name, through=day, newest=found.newest, lag=found.lag)
+
+    @property
+    def name(self) -> str:
+        """What people are told the numbers come from."""
+        more = f" and {len(self._paths) - 1} more" if len(self._paths) > 1 else ""
+        return f"{self._paths[0]}{more}"
+
+    @property
+    def _source(self) -> str:
+        return " UNION ALL ".join(
+            f"SELECT * FROM {part}"  # noqa: S608 - a name of ours
+            for part in self._parts
+        )
+
+    def _answers(self, statement: queries.Statement) -> list[tuple[Any, ...]]:
+        values = {each.name: each.value for each in statement.parameters}
+        with refused(self._paths):
+            found: list[tuple[Any, ...]] = self._db.execute(
+                translated(statement.sql), values or None
+            ).fetchall()
+        return found
+
+    def _read(self) -> None:
+        parquet = [path for path in self._paths if sniff.is_parquet(path)]
+        text = [path for path in self._paths if path not in set(parquet)]
+        self._view_parquet(parquet)
+        sources = [sniff.text_source(path) for path in text]
+        total, done = sum(map(_size, text)) or 1, 0
+        for source in sources:
+            with self._watched(source.path, done / total, _size(source.path) / total):
+                self._load(source)
+            done += _size(source.path)
+        if self._progress:
+            self._progress(self._paths[-1], 1.0)
+
+    def _view_parquet(self, paths: Iterable[str]) -> None:
+        """One view for the files of the same columns."""
+        described = sorted((self._described(path), path) for path in paths)
+        for number, (columns, group) in enumerate(groupby(described, key=lambda each: each[0])):
+            same = [path for _, path in group]
+            names = ", ".join(staged.literal(staged.escaped(path)) for path in same)
+            with refused(same):
+                shape = sniff.shape_of(same[0], (name for name, _ in columns))
+                lower = {name.lower(): kind for name, kind in columns}
+                told = same[0] if len(same) == 1 else f"{same[0]} or one like it"
+                select = f"SELECT * FROM read_parquet([{names}])"  # noqa: S608 - quoted
+                self._stage(staged.typed(shape, select, lower, told), f"parquet{number}_in")
+                sql = _normalised(shape, f"parquet{number}_in")
+                self._db.execute(f"CREATE VIEW parquet{number} AS {sql}")
+                self._db.execute(f"SELECT * FROM parquet{number} LIMIT 0")  # noqa: S608
+            self._parts.append(f"parquet{number}")
+
+    def _described(self, path: str) -> tuple[tuple[str, str], ...]:
+        name = staged.literal(staged.escaped(path))
+        with refused((path,)):
+            found = self._db.execute(f"DESCRIBE SELECT * FROM read_parquet({name})")  # noqa: S608
+            return tuple((row[0], row[1]) for row in found.fetchall())
+
+    def _load(self, source: sniff.Source) -> None:
+        with refused((source.path,), source):
+            select, columns = staged.raw(source)
+            self._stage(staged.typed(source.shape, select, columns, source.path), "staged")
+            sql = _normalised(source.shape, "staged")
+            how = "INSERT INTO loaded" if "loaded" in self._parts else "CREATE TABLE loaded AS"
+            self._db.execute(f"{how} {sql}")
+        if "loaded" not in self._parts:
+            self._parts.append("loaded")
+
+    def _stage(self, select: str, name: str) -> None:
+        self._db.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
+
+    @contextmanager
+    def _watched(self, path: str, done: float, share: float) -> Iterator[None]:
+        """Tell of progress, several times a second, from a thread beside."""
+        if self._progress is None:
+            yield
+            return
+        tell, ended = self._progress, threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.1):
+                tell(path, done + share * max(0.0, self._db.query_progress()) / 100)
+
+        tell(path, done)
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _connected(folder: str, is_big: bool, memory: str) -> Any:  # noqa: ANN401 - DuckDB's own
+    try:
+        import duckdb
+    except ImportError as err:
+        raise Misconfigured(
+            "reading export files needs duckdb and sqlglot; install requirements-cli.txt"
+        ) from err
+    db = duckdb.connect(str(Path(folder, "costs.db")) if is_big else ":memory:")
+    for setting in (
+        "TimeZone = 'UTC'",
+        f"temp_directory = {staged.literal(folder)}",
+        f"memory_limit = {staged.literal(memory)}",
+        "preserve_insertion_order = false",
+        "autoinstall_known_extensions = false",
+        "enable_progress_bar = true",
+        "enable_progress_bar_print = false",
+    ):
+        db.execute(f"SET {setting}")
+    return db
+
+
+def _normalised(shape: sniff.Shape, name: str) -> str:
+    return translated(queries.text(_SQL[shape]).replace("{table}", name))
+
+
+def _size(path: str) -> int:
+    return Path(path).stat().st_size
