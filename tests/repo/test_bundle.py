@@ -87,7 +87,7 @@ def test_the_zip_holds_sources_that_git_keeps_and_nothing_else(unpacked):
     names = {f"functions/{path.relative_to(unpacked).as_posix()}" for path in files}
 
     assert names - set(kept.splitlines()) == set()
-    assert {path.suffix for path in files} == {".py", ".txt"}
+    assert {path.suffix for path in files} == {".py", ".sql", ".txt"}
     assert not (unpacked / "twinguard" / "cli").exists()
     assert not (unpacked / "twinguard" / "standins").exists()
 
@@ -101,3 +101,39 @@ def test_nothing_in_the_zip_imports_what_was_left_out(unpacked):
     ]
 
     assert importing == []
+
+
+COSTS = """
+import datetime, json, os, site, sys
+for path in json.loads(sys.argv[2]):
+    site.addsitedir(path)
+sys.path[:] = [path for path in sys.path if "/functions" not in path]
+sys.path.insert(0, sys.argv[1])
+for name in ("duckdb", "sqlglot", "jinja2", "typer", "rich", "yaml", "vl_convert"):
+    sys.modules[name] = None
+from twinguard import config
+from twinguard.cost_flow import CostTasks
+from twinguard.errors import Unavailable
+from twinguard.flow import Flow, Ports
+from twinguard.state import open_records
+policy = config.parse(os.environ["TWINGUARD_POLICY"], "policy")
+ports = Ports(open_records("sqlite://"), {}, None, None, "", costs="bigquery://")
+try:
+    CostTasks(Flow(policy, ports)).anomalies(datetime.datetime.now(datetime.UTC))
+except Unavailable as err:
+    print("asked:", err)
+"""
+
+
+def test_the_tasks_about_costs_need_nothing_that_is_not_deployed(unpacked):
+    """Nobody answers here; that it was asked is the point."""
+    env = {
+        "TWINGUARD_POLICY": config.render(config.load(config.path_of(Environment.STAGING))),
+        "BIGQUERY_ENDPOINT": "http://127.0.0.1:9",
+    }
+    packages = json.dumps(site.getsitepackages())
+    command = [sys.executable, "-I", "-B", "-c", COSTS, str(unpacked), packages]
+
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.stdout.startswith("asked: "), done.stderr

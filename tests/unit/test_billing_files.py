@@ -135,7 +135,7 @@ def test_a_line_of_a_csv_is_counted_as_an_editor_counts_it(tmp_path, texts):
 def test_a_sum_beyond_38_digits_is_no_money(tmp_path, texts):
     line = with_row(texts["a.jsonl"], 1, cost="9" * 29).splitlines()[0]
 
-    assert "the sum is more than 29 digits" in refusal(tmp_path / "a.jsonl", f"{line}\n" * 9)
+    assert "the sum has too many digits" in refusal(tmp_path / "a.jsonl", f"{line}\n" * 9)
 
 
 def test_one_broken_file_of_many_is_named_and_nothing_is_counted(tmp_path, texts):

@@ -28,14 +28,15 @@ Progress = Callable[[str, float], None]
 """Hears which file is being read and how much of all files is done, from 0 to 1."""
 
 _BIG = 64 << 20
+_MONEY = ("cost", "credits", "net", "list_cost")
 _SQL = {sniff.Shape.GOOGLE: "costs.sql", sniff.Shape.FOCUS: "focus.sql"}
 
 
 class ExportFiles:
     """The costs in files. Close it, or use it as a context manager.
 
-    Money is DECIMAL(38, 9) as in BigQuery. Big files of text go to a temporary database on disk;
-    `memory` bounds what DuckDB holds."""
+    Money is exact: of Google's exports with nine digits as in BigQuery, of FOCUS with eighteen. Big
+    files of text go to a temporary database on disk; `memory` bounds what DuckDB holds."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class ExportFiles:
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._db = _connected(self._folder, sum(map(_size, self._paths)) > _BIG, memory)
         self._parts: list[str] = []
+        self._mixed = False
         try:
             self._read()
         except BaseException:
@@ -67,7 +69,7 @@ class ExportFiles:
         self._clean()
 
     def lines(self, query: Query) -> tuple[Line, ...]:
-        """The costs of each group; amounts to the last of nine digits."""
+        """The costs of each group; amounts to the last digit."""
         return queries.lines(self._answers(queries.sums(query, self._source)), query)
 
     def freshness(self, now: dt.datetime) -> Freshness:  # noqa: ARG002 - the port's
@@ -109,6 +111,7 @@ class ExportFiles:
         self._view_parquet(parquet)
         sources = [sniff.text_source(path) for path in text]
         total, done = sum(map(_size, text)) or 1, 0
+        self._mixed = len({source.shape for source in sources}) > 1
         for source in sources:
             with self._watched(source.path, done / total, _size(source.path) / total):
                 self._load(source)
@@ -144,6 +147,8 @@ class ExportFiles:
             select, columns = staged.raw(source)
             self._stage(staged.typed(source.shape, select, columns, source.path), "staged")
             sql = _normalised(source.shape, "staged")
+            if self._mixed:
+                sql = _widened(sql)
             how = "INSERT INTO loaded" if "loaded" in self._parts else "CREATE TABLE loaded AS"
             self._db.execute(f"{how} {sql}")
         if "loaded" not in self._parts:
@@ -197,6 +202,12 @@ def _connected(folder: str, is_big: bool, memory: str) -> Any:  # noqa: ANN401 -
 
 def _normalised(shape: sniff.Shape, name: str) -> str:
     return translated(queries.text(_SQL[shape]).replace("{table}", name))
+
+
+def _widened(sql: str) -> str:
+    """Rows whose money has room for every file's digits, whichever is read first."""
+    casts = ", ".join(f"CAST({name} AS {staged.FINE}) AS {name}" for name in _MONEY)
+    return f"SELECT * REPLACE ({casts}) FROM ({sql})"  # noqa: S608 - our own text
 
 
 def _size(path: str) -> int:

@@ -22,9 +22,9 @@ _HINTS = (
     ("unterminated quote", "a quote is never closed; the file may be cut off"),
     ("Malformed JSON", "the line is no JSON; the file may be cut off"),
     ("gzip", "it cannot be unpacked; it may be cut off"),
-    ("Out of Range", "the sum is more than 29 digits; an amount in it is no amount of money"),
-    ("Overflow", "the sum is more than 29 digits; an amount in it is no amount of money"),
-    ("to DECIMAL(38,9)", "an amount is no number that money can have"),
+    ("Out of Range", "the sum has too many digits; an amount in it is no amount of money"),
+    ("Overflow", "the sum has too many digits; an amount in it is no amount of money"),
+    ("to DECIMAL(38,", "an amount is no number that money can have"),
     ("Out of Memory", "it needs more memory than allowed; give ExportFiles more"),
 )
 

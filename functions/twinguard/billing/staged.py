@@ -19,6 +19,9 @@ _MONEY_IN_JSON = r'("(?:amount|Amount|cost|cost_at_list|[A-Z]\w*Cost)"\s*:\s*)(-
 _TAGS = '[{"key":"VARCHAR","value":"VARCHAR"}]'
 _NULLS = ["", "NULL", "null"]
 
+NUMERIC, FINE = "DECIMAL(38, 9)", "DECIMAL(38, 18)"
+"""Money as BigQuery keeps it, and as the files of others have it: with more digits."""
+
 _GOOGLE: dict[str, tuple[str, str]] = {
     "billing_account_id": ("text", ""),
     "invoice": ("struct!", '{"month":"VARCHAR"}'),
@@ -31,16 +34,16 @@ _GOOGLE: dict[str, tuple[str, str]] = {
     "labels": ("list", _TAGS),
     "location": ("struct", '{"location":"VARCHAR","region":"VARCHAR"}'),
     "export_time": ("time", ""),
-    "cost": ("money!", ""),
-    "cost_at_list": ("money", ""),
+    "cost": ("money!", NUMERIC),
+    "cost_at_list": ("money", NUMERIC),
     "currency": ("text!", ""),
     "usage": ("struct", '{"amount":"VARCHAR","unit":"VARCHAR"}'),
     "credits": ("credits", '[{"amount":"VARCHAR"}]'),
     "adjustment_info": ("struct", '{"mode":"VARCHAR","type":"VARCHAR"}'),
 }
 _FOCUS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("BilledCost",), ("money!", "")),
-    **dict.fromkeys(("ContractedCost", "ListCost"), ("money", "")),
+    "BilledCost": ("money!", FINE),
+    **dict.fromkeys(("ContractedCost", "ListCost"), ("money", FINE)),
     "ConsumedQuantity": ("number", ""),
     **dict.fromkeys(("BillingPeriodStart", "ChargePeriodStart"), ("time!", "")),
     **dict.fromkeys(("ChargePeriodEnd", "x_ExportTime"), ("time", "")),
@@ -117,7 +120,7 @@ def _focus(select: str, parts: list[str], columns: Columns, name: str) -> tuple[
     ]
     makers = [f"line.{column}" for column in _MAKERS if column.lower() in columns]
     told = f"concat_ws(' ', {', '.join(makers)})" if makers else "''"
-    amount = "CAST(c.amount AS DECIMAL(38, 9))"
+    amount = f"CAST(c.amount AS {FINE})"
     inner = f"SELECT {', '.join(parts)}, {' || '.join(tags) or '[]'} AS tags"
     inner += f", contains(lower({told}), 'google') AS is_google FROM ({select}) AS line"
     return inner, [
@@ -144,15 +147,15 @@ def _time(column: str, kind: str | None, _: str, name: str, need: str) -> str:
     return _checked(place, value, column, name, need)
 
 
-def _money(column: str, kind: str | None, _: str, name: str, need: str) -> str:
+def _money(column: str, kind: str | None, exact: str, name: str, need: str) -> str:
     if kind is None:
-        return "CAST(NULL AS DECIMAL(38, 9))"
+        return f"CAST(NULL AS {exact})"
     place = f'line."{column}"'
     if kind != "VARCHAR":
-        return _checked(place, f"CAST({place} AS DECIMAL(38, 9))", column, name, need)
+        return _checked(place, f"CAST({place} AS {exact})", column, name, need)
     # DuckDB would take 1_000 for a thousand.
     text = f"CASE WHEN NOT contains({place}, '_') THEN {place} END"
-    return _checked(place, f"TRY_CAST({text} AS DECIMAL(38, 9))", column, name, need)
+    return _checked(place, f"TRY_CAST({text} AS {exact})", column, name, need)
 
 
 def _number(column: str, kind: str | None, _: str, _name: str, _need: str) -> str:

@@ -23,6 +23,7 @@ LEFT_OUT = ("cli", "standins")
 """Parts of the package that only people and tests need."""
 
 _ROOT_FILES = ("main.py", "requirements.txt")
+_SOURCES = ("*.py", "*.sql")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644
@@ -43,7 +44,8 @@ def members(functions: Path) -> tuple[str, ...]:
     if missing:
         raise Misconfigured(f"{functions}: {', '.join(missing)} missing; name the functions folder")
     package = functions / "twinguard"
-    sources = (path.relative_to(functions) for path in package.rglob("*.py"))
+    found = (path for kind in _SOURCES for path in package.rglob(kind))
+    sources = (path.relative_to(functions) for path in found)
     kept = (path.as_posix() for path in sources if path.parts[1] not in LEFT_OUT)
     return tuple(sorted((*_ROOT_FILES, *kept)))
 

@@ -19,7 +19,7 @@ from twinguard.notify.sms import TWILIO, Sms
 from twinguard.policy import Channel, Level, Policy
 from twinguard.ports import Notifier
 
-__all__ = ["SETTINGS", "Settings", "open_notifiers"]
+__all__ = ["SETTINGS", "Settings", "open_email", "open_notifiers"]
 
 Environ = Mapping[str, str]
 
@@ -49,12 +49,21 @@ def open_notifiers(policy: Policy, env: Environ) -> dict[Channel, Notifier]:
     return {channel: SETTINGS[channel].open(env) for channel in needed}
 
 
+def open_email(policy: Policy, env: Environ) -> Email:
+    """The e-mail channel for a report; its readers are SECURITY_EMAIL, or the policy's contacts."""
+    own = {"SECURITY_EMAIL": ",".join(policy.alerts.contacts), **env}
+    names = [name for name in SETTINGS[Channel.EMAIL].required if not own.get(name, "").strip()]
+    if names:
+        raise Misconfigured(f"a mail needs {', '.join(names)}: set them, or leave out --mail")
+    return _email(own)
+
+
 def _missing(channel: Channel, levels: list[Level], env: Environ) -> str:
     names = [name for name in SETTINGS[channel].required if not env.get(name, "").strip()]
     return f"{channel} (routes {', '.join(levels)}) lacks {', '.join(names)}" if names else ""
 
 
-def _email(env: Environ) -> Notifier:
+def _email(env: Environ) -> Email:
     port = _port(env)
     return Email(
         host=env["SMTP_HOST"].strip(),

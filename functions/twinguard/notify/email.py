@@ -54,7 +54,10 @@ class Email:
 
     def send(self, message: Message) -> str:
         """Mail everybody at once; the Message-ID, and how many addresses were refused."""
-        mail = compose(message, self.sender, self.recipients)
+        return self.deliver(compose(message, self.sender, self.recipients))
+
+    def deliver(self, mail: EmailMessage) -> str:
+        """Hand a mail to the server; the Message-ID, and how many addresses were refused."""
         refused = patiently(lambda: self._send_once(mail))
         note = f"; {refused} of {len(self.recipients)} addresses refused" if refused else ""
         return f"{mail['Message-ID']}{note}"
