@@ -35,8 +35,9 @@ SHORT_NAMES = {
 }
 """What a command line takes besides the full names."""
 
-DECIMALS = frozenset({"amount", "percent", "rearm_percent"})
-"""The budget's exact numbers; in quotes they must be as plain as without."""
+DECIMALS = frozenset({"amount", "monthly_budget", "percent", "rearm_percent", "temperature"})
+"""Exact numbers of the budget and of OpenAI; in quotes they must be as plain as without."""
+EXACT = ("budget.", "openai.")
 
 
 def path_of(environment: Environment) -> Path:
@@ -64,17 +65,17 @@ def environment_named(text: str) -> Environment:
 def load(path: Path) -> Policy:
     """The policy in a YAML file; its `environment` must agree with its folder."""
     source = str(path)
-    policy = _policy(from_yaml(_text(path, source), source), source)
+    raw = from_yaml(_text(path, source), source)
+    named = raw.get("environment") if isinstance(raw, dict) else None
     folder = path.resolve().parent
     placed = folder.parent.name == "environments" or folder.name in set(Environment)
-    if placed and folder.name != policy.environment.value:
+    if placed and isinstance(named, str) and named in {*Environment} - {folder.name}:
         refuse(
             source,
             "environment",
-            f"{policy.environment.value} stands in the folder {folder.name}; "
-            "make the two the same, or move the file",
+            f"{named} stands in the folder {folder.name}; make the two the same, or move the file",
         )
-    return policy
+    return _policy(raw, source)
 
 
 def parse(text: str, source: str) -> Policy:
@@ -137,7 +138,7 @@ def _text(path: Path, source: str) -> str:
 
 def _policy(raw: Raw, source: str) -> Policy:
     for at, value in _leaves(raw, ""):
-        if isinstance(value, str) and at.startswith("budget.") and at.split(".")[-1] in DECIMALS:
+        if isinstance(value, str) and at.startswith(EXACT) and at.split(".")[-1] in DECIMALS:
             try:
                 number(value)
             except ValueError as err:

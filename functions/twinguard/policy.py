@@ -11,7 +11,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from twinguard.application import Emulators, EnvFile, LocalLlm, Mocks, Neo4j, OpenAI, agree
 from twinguard.blocks import Block, refuse
+from twinguard.caps import Cap, Release, Threshold, ascending
 from twinguard.provisions import (
     ApiKey,
     Application,
@@ -58,63 +60,10 @@ __all__ = [
     "is_control_plane",
 ]
 
-Percent = Annotated[Decimal, Meta(description="Per cent of the budget's amount.")]
 ResourceName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,61}[a-z0-9]$")]
 Account = Annotated[
     str, Meta(pattern="^[a-z0-9][a-z0-9.-]*@[a-z0-9][a-z0-9.-]*\\.gserviceaccount\\.com$")
 ]
-
-
-class Threshold(Block, frozen=True, kw_only=True):
-    """A percentage of the budget at which people are told."""
-
-    percent: Percent
-    level: Level
-
-
-class Release(Block, frozen=True, kw_only=True):
-    """What it takes to lift the cap inside a period."""
-
-    reads: Annotated[int, Meta(ge=1, le=5, description="Readings below the cap.")] = 2
-    apart_minutes: Annotated[int, Meta(ge=0, le=720, description="Least time between them.")] = 10
-
-
-class Cap(Block, frozen=True, kw_only=True):
-    """What happens when the budget is used up (strategy.md 9, `ENABLE_COST_CAPS`)."""
-
-    enabled: bool
-    percent: Percent = Decimal(100)
-    stop_serving: Annotated[
-        bool, Meta(description="Opt-in: trip the breaker and stop non-critical services.")
-    ] = False
-    unlink_billing: Annotated[
-        bool, Meta(description="Opt-in: take the project off its billing account. Not reversible.")
-    ] = False
-    release: Release = Release()
-    rearm_percent: Annotated[
-        Decimal, Meta(description="Growth after a person lifted the cap that trips it again.")
-    ] = Decimal(10)
-
-    def __post_init__(self) -> None:
-        refuse(
-            self.percent <= 0,
-            "cap.percent must be above zero; set cap.enabled to false to run without a cap",
-        )
-        refuse(self.rearm_percent <= 0, "cap.rearm_percent must be above zero")
-        refuse(
-            self.unlink_billing and not self.stop_serving,
-            "cap.unlink_billing stops everything; it needs cap.stop_serving: true as well",
-        )
-
-
-def _ascending(name: str, thresholds: tuple[Threshold, ...]) -> None:
-    percents = [threshold.percent for threshold in thresholds]
-    refuse(any(p <= 0 for p in percents), f"{name}: every percent must be above zero")
-    refuse(
-        percents != sorted(set(percents)),
-        f"{name}: percents must ascend without repeats; got "
-        f"{', '.join(f'{p:f}' for p in percents)}: sort them",
-    )
 
 
 class Budget(Block, frozen=True, kw_only=True):
@@ -137,8 +86,8 @@ class Budget(Block, frozen=True, kw_only=True):
             self.amount is not None and self.amount <= 0,
             "budget.amount must be above zero; remove it to run without a cap",
         )
-        _ascending("budget.thresholds", self.thresholds)
-        _ascending("budget.forecast", self.forecast)
+        ascending("budget.thresholds", self.thresholds)
+        ascending("budget.forecast", self.forecast)
         wanted = "a cap" if self.cap.enabled else "thresholds"
         refuse(
             self.amount is None
@@ -236,6 +185,12 @@ class Policy(Block, frozen=True, kw_only=True):
     region: Annotated[str, Meta(pattern="^[a-z]+-[a-z]+[0-9]+$")]
     labels: dict[str, str] = {}
     application: Application | None = None
+    openai: OpenAI | None = None
+    neo4j: Neo4j | None = None
+    local_llm: LocalLlm | None = None
+    emulators: Emulators | None = None
+    mocks: Mocks | None = None
+    env_file: EnvFile | None = None
     secrets: dict[ResourceName, Secret] = {}
     api_keys: dict[ResourceName, ApiKey] = {}
     budget: Budget | None = None
@@ -291,6 +246,8 @@ class Policy(Block, frozen=True, kw_only=True):
             bool(taken),
             f"secrets.{', '.join(taken)}: the alerts' channels have it already; choose another",
         )
+        pretended = {"emulators": self.emulators, "local_llm": self.local_llm, "mocks": self.mocks}
+        agree(self.environment, self.secrets, self.openai, self.neo4j, pretended)
         export = self.billing_export
         refuse(
             export is not None and export.create and export.project != self.project.id,

@@ -60,6 +60,9 @@ _WIDEST, _NARROWEST = 16, 26
 class Create(Block, frozen=True, kw_only=True):
     """Where the project is created; without this block it exists already and is adopted."""
 
+    seed: Annotated[
+        ProjectId, Meta(description="Project that pays for the calls that create this one.")
+    ]
     folder: Digits | None = None
     organisation: Digits | None = None
 
@@ -97,8 +100,8 @@ class Application(Block, frozen=True, kw_only=True):
         mighty = [role for role in self.roles if _MIGHTY.search(role)]
         refuse(
             bool(mighty),
-            f"application.roles: {', '.join(mighty)} would let a stolen key of the application rule "
-            "the project, its secrets or the budget's topic; write what it does, like "
+            f"application.roles: {', '.join(mighty)} would let a stolen key of the application "
+            "rule the project, its secrets or the budget's topic; write what it does, like "
             "roles/datastore.user",
         )
 

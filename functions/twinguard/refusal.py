@@ -38,16 +38,23 @@ _TYPES = {
 LONGEST_SHOWN = 60
 _EXAMPLES = {
     "account": "living-twin-api@living-twin-staging.iam.gserviceaccount.com",
+    "age": "age1… as age-keygen prints it",
     "apis": "places.googleapis.com",
     "at": '"02:00"',
     "billing_account": '"012345-567890-ABCDEF"',
+    "auth": "localhost:9099",
     "currency": "USD",
+    "endpoint": "http://localhost:11434",
+    "firestore": "localhost:8080",
     "id": "living-twin-staging",
+    "kms": "projects/living-twin-prod/locations/europe/keyRings/env/cryptoKeys/env",
+    "model": "gpt-4",
     "owner_id": '"1234567"',
     "readers": "group:developers@example.com",
     "region": "europe-west1",
     "repository_id": '"1234567"',
     "roles": "roles/datastore.user",
+    "uri": "neo4j+s://prod-cluster.neo4j.io",
     "service": "services/152E-C115-5142",
 }
 

@@ -128,9 +128,10 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             "owner: platform\ncolour: red\n",
             (
                 "colour: unknown key; here the keys are alerts, api_keys, application, "
-                "billing_account, billing_export, budget, counters, delivery, environment, "
-                "events, firebase, labels, project, quotas, region, retention, schedule, secrets, "
-                "services, subscriptions. Otherwise remove it."
+                "billing_account, billing_export, budget, counters, delivery, emulators, env_file, "
+                "environment, events, firebase, labels, local_llm, mocks, neo4j, openai, project, "
+                "quotas, region, retention, schedule, secrets, services, subscriptions. "
+                "Otherwise remove it."
             ),
         ),
         (
@@ -278,7 +279,7 @@ WORKER = "  living-twin-worker: {critical: false}\n"
         (
             "amount: 500",
             "amount: 500\n  amount: 600",
-            "budget.amount: stands twice, again in line 33; keep one",
+            "budget.amount: stands twice, again in line 42; keep one",
         ),
         (
             "environment: staging\nproject",
@@ -454,8 +455,84 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             ),
         ),
         (
+            "max_tokens: 1000",
+            "max_tokens: 0",
+            "openai.max_tokens: 0 is out of range; write a whole number >= 1",
+        ),
+        ("  requests_per_minute: 100\n", "", "openai.requests_per_minute: missing; add it"),
+        (
+            "temperature: 0.7",
+            "temperature: 2.01",
+            "openai.temperature must be from 0 to 2; correct it",
+        ),
+        (
+            "temperature: 0.7",
+            'temperature: "NaN"',
+            (
+                "openai.temperature: NaN is not a number of at most 15 digits; "
+                "write it out, as 1500 or 12.34"
+            ),
+        ),
+        (
+            "monthly_budget: 200",
+            "monthly_budget: 0",
+            "openai.monthly_budget must be above zero; correct it",
+        ),
+        (
+            "model: gpt-3.5-turbo",
+            "model: gpt 4",
+            (
+                'openai.model: "gpt 4" does not match ^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$; '
+                "write it like gpt-4"
+            ),
+        ),
+        (
+            "  openai-api-key:",
+            "  other-key:",
+            "openai: its key is in no secret; add secrets.openai-api-key (in ci test-api-keys)",
+        ),
+        (
+            "  neo4j-credentials:",
+            "  other-credentials:",
+            "neo4j: its user and password are in no secret; add secrets.neo4j-credentials",
+        ),
+        (
+            "{uri: neo4j://staging.neo4j.io}",
+            "{uri: neo4j://staging.neo4j.io, user: neo4j}",
+            (
+                "neo4j: needs user and password together; without both, "
+                "secrets.neo4j-credentials is read"
+            ),
+        ),
+        (
+            "{uri: neo4j://staging.neo4j.io}",
+            "{uri: neo4j://staging.neo4j.io, user: neo4j, password: password}",
+            (
+                "neo4j.password: a policy holds no secrets, and other machines can reach this "
+                "database; remove user and password, and put them into secrets.neo4j-credentials"
+            ),
+        ),
+        (
+            "neo4j: {uri: neo4j://staging.neo4j.io}",
+            'emulators: {firestore: "localhost:8080"}',
+            "emulators: staging serves people, with the real thing; remove it",
+        ),
+        (
+            "neo4j: {uri: neo4j://staging.neo4j.io}",
+            "env_file: {}",
+            ("env_file: needs age or kms, or nobody could read the file; write one, or remove it"),
+        ),
+        (
+            "neo4j: {uri: neo4j://staging.neo4j.io}",
+            "env_file: {age: [AGE-SECRET-KEY-1]}",
+            (
+                'env_file.age[0]: "AGE-SECRET-KEY-1" does not match ^age1[a-z0-9]{20,}$; '
+                "write it like age1… as age-keygen prints it"
+            ),
+        ),
+        (
             "  id: living-twin-staging\n",
-            "  id: living-twin-staging\n  create: {}\n",
+            "  id: living-twin-staging\n  create: {seed: my-seed-project}\n",
             (
                 "project.create: needs a folder or an organisation, by its number; "
                 "write one of the two"

@@ -190,7 +190,8 @@ def test_the_policys_settings_are_reviewed():
     policy = replace(
         known,
         schedule=None,
-        secrets={"openai-api-key": Secret(readers=("application",), rotation_days=90)},
+        secrets=known.secrets
+        | {"openai-api-key": Secret(readers=("application",), rotation_days=90)},
         alerts=Alerts(routes={}),
     )
 

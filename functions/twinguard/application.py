@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks of a policy that say what the application is told, by its environment file.
+
+Types and rules only: `make env` writes the file, `settings.py` reads it, secrets are elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from decimal import Decimal
+from typing import Annotated
+
+from msgspec import Meta
+
+from twinguard.blocks import Block, refuse
+from twinguard.words import Environment
+
+__all__ = ["Emulators", "EnvFile", "LocalLlm", "Mocks", "Neo4j", "OpenAI", "agree"]
+
+OPENAI_SECRETS = ("openai-api-key", "test-api-keys")
+"""Where the OpenAI key is: by itself, or in CI among the keys of the tests."""
+
+NEO4J_SECRET = "neo4j-credentials"  # noqa: S105 - the name of a secret
+
+SERVING = frozenset({Environment.PRODUCTION, Environment.STAGING})
+"""Where people are served: with the real thing."""
+
+ENCRYPTED = ("neo4j+s://", "bolt+s://")
+_HOTTEST = 2
+_HOST = "[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_NEARBY = re.compile(r"[a-z0-9+]+://([A-Za-z0-9-]+|127\.0\.0\.1)(:[0-9]+)?")
+"""A host without a dot is this machine, or a container beside the tests."""
+
+Text = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$")]
+"""What every reader of an environment file reads alike, without quotes."""
+HostPort = Annotated[str, Meta(pattern=f"^{_HOST}:[0-9]{{1,5}}$")]
+
+
+class OpenAI(Block, frozen=True, kw_only=True):
+    """The environment's share of OpenAI (strategy.md 2.1): how it is used, and its limits there."""
+
+    model: Text
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000, description="Of one answer.")]
+    temperature: Decimal | None = None
+    requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)]
+    monthly_budget: Annotated[Decimal, Meta(description="USD a month, at OpenAI.")]
+    project: Annotated[
+        Annotated[str, Meta(pattern="^proj_[A-Za-z0-9_-]+$")] | None,
+        Meta(description="OpenAI's id of the environment's project."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        refuse(self.monthly_budget <= 0, "openai.monthly_budget must be above zero; correct it")
+        refuse(
+            self.temperature is not None and not 0 <= self.temperature <= _HOTTEST,
+            f"openai.temperature must be from 0 to {_HOTTEST}; correct it",
+        )
+
+
+class Neo4j(Block, frozen=True, kw_only=True):
+    """The graph database. Its user and password are in `secrets.neo4j-credentials`."""
+
+    uri: Annotated[str, Meta(pattern=f"^(neo4j|bolt)(\\+s|\\+ssc)?://{_HOST}(:[0-9]{{1,5}})?$")]
+    user: Text | None = None
+    password: Annotated[
+        Text | None, Meta(description="Never a secret: only of a database nearby, for tests.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        refuse(
+            (self.user is None) != (self.password is None),
+            "neo4j: needs user and password together; without both, secrets.neo4j-credentials is "
+            "read",
+        )
+        refuse(
+            self.password is not None and not _NEARBY.fullmatch(self.uri),
+            "neo4j.password: a policy holds no secrets, and other machines can reach this "
+            "database; remove user and password, and put them into secrets.neo4j-credentials",
+        )
+
+
+class LocalLlm(Block, frozen=True, kw_only=True):
+    """A model on the developer's machine: Ollama, or LM Studio at http://localhost:1234/v1."""
+
+    endpoint: Annotated[str, Meta(pattern=f"^https?://{_HOST}(:[0-9]{{1,5}})?(/[A-Za-z0-9._-]+)*$")]
+    model: Text
+
+
+class Emulators(Block, frozen=True, kw_only=True):
+    """Firebase's emulators instead of Firebase (strategy.md 2.3)."""
+
+    project: Annotated[
+        Annotated[str, Meta(pattern="^demo-[a-z0-9-]{1,24}[a-z0-9]$")] | None,
+        Meta(description="The prefix demo- keeps the emulators from calling the cloud."),
+    ] = None
+    firestore: HostPort | None = None
+    auth: HostPort | None = None
+
+
+class Mocks(Block, frozen=True, kw_only=True):
+    """What answers from a script instead of a service (strategy.md 6.2)."""
+
+    services: bool = False
+    llm_responses: bool = False
+
+
+class EnvFile(Block, frozen=True, kw_only=True):
+    """Who can read an encrypted environment file; without it, `.sops.yaml` says so."""
+
+    age: Annotated[
+        tuple[Annotated[str, Meta(pattern="^age1[a-z0-9]{20,}$")], ...],
+        Meta(description="Public keys of age, which need no network."),
+    ] = ()
+    kms: Annotated[
+        Annotated[
+            str,
+            Meta(
+                pattern="^projects/[a-z0-9-]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]+"
+                "/cryptoKeys/[A-Za-z0-9_-]+$"
+            ),
+        ]
+        | None,
+        Meta(description="A key of Cloud KMS."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        refuse(
+            not self.age and self.kms is None,
+            "env_file: needs age or kms, or nobody could read the file; write one, or remove it",
+        )
+
+
+def agree(
+    environment: Environment,
+    secrets: Collection[str],
+    openai: OpenAI | None,
+    neo4j: Neo4j | None,
+    pretended: Mapping[str, Block | None],
+) -> None:
+    """Refuse what does not fit the environment, and what nobody keeps the credentials of."""
+    refuse(
+        openai is not None and not set(OPENAI_SECRETS) & set(secrets),
+        "openai: its key is in no secret; add secrets.openai-api-key (in ci test-api-keys)",
+    )
+    refuse(
+        neo4j is not None and neo4j.user is None and NEO4J_SECRET not in secrets,
+        "neo4j: its user and password are in no secret; add secrets.neo4j-credentials",
+    )
+    refuse(
+        environment is Environment.PRODUCTION
+        and neo4j is not None
+        and not neo4j.uri.startswith(ENCRYPTED),
+        "neo4j.uri: production's data must travel encrypted; write neo4j+s:// or bolt+s://",
+    )
+    wrong = sorted(name for name, block in pretended.items() if block is not None)
+    refuse(
+        environment in SERVING and bool(wrong),
+        f"{', '.join(wrong)}: {environment} serves people, with the real thing; remove it",
+    )
