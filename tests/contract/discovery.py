@@ -20,7 +20,10 @@ from typing import Any
 
 from twinguard.standins.server import Exchange
 
-APIS = ("run.v2", "pubsub.v1", "monitoring.v3", "cloudbilling.v1")
+APIS = (
+    *("run.v2", "pubsub.v1", "monitoring.v3", "cloudbilling.v1"),
+    *("apikeys.v2", "compute.v1", "iam.v1", "logging.v2", "secretmanager.v1"),
+)
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "boolean": bool,
@@ -31,6 +34,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 _INT32 = range(-(2**31), 2**31)
 _INT64 = range(-(2**63), 2**63)
+_ERROR = {"code", "message", "status"}
 _DURATION = re.compile(r"-?\d+(\.\d{1,9})?s")
 _MASK = re.compile(r"[a-z][A-Za-z0-9]*(\.[a-z][A-Za-z0-9]*)*")
 
@@ -90,7 +94,7 @@ def _against(exchange: Exchange, method: Method) -> list[str]:
 
 def _error(exchange: Exchange) -> list[str]:
     error = exchange.answer.get("error", {}) if isinstance(exchange.answer, dict) else {}
-    if error.get("code") == exchange.status and error.keys() == {"code", "message", "status"}:
+    if error.get("code") == exchange.status and error.keys() - {"details"} == _ERROR:
         return []
     return [f"answer: {exchange.answer!r} is not an error of Google's APIs"]
 

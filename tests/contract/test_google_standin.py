@@ -176,10 +176,12 @@ def test_a_service_is_reconciling_until_its_operation_is_done(google):
 
 
 def test_the_environment_sends_every_adapter_to_the_stand_in(google):
-    assert google.environment == dict.fromkeys(
-        ("CLOUD_RUN_ENDPOINT", "PUBSUB_ENDPOINT", "MONITORING_ENDPOINT", "BILLING_ENDPOINT"),
-        google.url,
+    names = (
+        *("API_KEYS", "BILLING", "CLOUD_RUN", "COMPUTE", "MONITORING", "PUBSUB"),
+        "SECRET_MANAGER",
     )
+
+    assert google.environment == {f"{name}_ENDPOINT": google.url for name in names}
 
 
 def test_a_topic_that_is_not_there_takes_no_message(google):

@@ -116,7 +116,7 @@ def test_after_a_quarter_its_review_comes_too(tmp_path):
 
 
 def test_without_a_source_the_task_can_never_succeed():
-    with pytest.raises(BadEvent, match="billing_export.connected"):
+    with pytest.raises(BadEvent, match=r"billing_export\.connected"):
         run(World(), "costs", "")
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the oldest unread message of a subscription has been waiting, from Cloud Monitoring.
 
-Two plain requests at most are worth no client library; see `pubsub.py` for what it is used for."""
+A plain request is worth no client library; `pubsub.py` and `inventory.py` use it."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twinguard.act.endpoints import session, translated
@@ -32,15 +32,38 @@ def oldest_age(name: str, endpoint: str, timeout: float, now: dt.datetime) -> dt
     return max(ages, default=dt.timedelta(0))
 
 
-def _listed(name: str, endpoint: str, timeout: float, now: dt.datetime) -> Mapping[str, Any]:
-    _, project, _, short = name.split("/")
-    query = {
-        "filter": f'metric.type = "{METRIC}" AND resource.type = "pubsub_subscription" '
-        f'AND resource.labels.subscription_id = "{short}"',
+def of_all(now: dt.datetime) -> Mapping[str, str]:
+    """The question for every subscription of a project at once."""
+    return {
+        "filter": f'metric.type = "{METRIC}" AND resource.type = "pubsub_subscription"',
         "interval.startTime": (now - _WINDOW).isoformat(),
         "interval.endTime": now.isoformat(),
         "view": "FULL",
     }
+
+
+def oldest_ages(
+    answers: Iterable[Mapping[str, Any]], now: dt.datetime
+) -> Mapping[str, dt.timedelta]:
+    """The ages in all pages of the answer, by subscription; those without a series have none."""
+    ages: dict[str, dt.timedelta] = {}
+    for answer in answers:
+        if answer.get("executionErrors") or answer.get("unreachable"):
+            raise Unavailable("Monitoring knows only part of the backlogs; ask again")
+        for series in answer.get("timeSeries", ()):
+            try:
+                name = str(series["resource"]["labels"]["subscription_id"])
+            except (KeyError, TypeError) as err:
+                raise Unavailable("Monitoring shows a backlog of nobody; ask again") from err
+            ages[name] = max(_age(series, name, now), ages.get(name, dt.timedelta(0)))
+    return ages
+
+
+def _listed(name: str, endpoint: str, timeout: float, now: dt.datetime) -> Mapping[str, Any]:
+    _, project, _, short = name.split("/")
+    every = of_all(now)
+    one = f'{every["filter"]} AND resource.labels.subscription_id = "{short}"'
+    query = {**every, "filter": one}
     url = f"{endpoint or GOOGLE}/v3/projects/{project}/timeSeries"
     with translated(f"cannot read the backlog of {name}"):
         with session(endpoint, _SCOPE) as http:

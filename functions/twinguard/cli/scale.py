@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import getpass
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from twinguard import config
 from twinguard.cli import scale_output as output
-from twinguard.decide import budgets, hours, wording
+from twinguard.cli.desk import (
+    DONE,
+    INCOMPLETE,
+    Apply,
+    AsJson,
+    By,
+    Desk,
+    Env,
+    at_desk,
+    is_incomplete,
+    require_project,
+    show_plan,
+    tell,
+)
+from twinguard.decide import budgets, hours
 from twinguard.decide.model import Action, DropHold, Hold, Kind, Outcome, Result, Strength, Why
-from twinguard.errors import Misconfigured, TwinguardError, Unavailable
-from twinguard.pipeline import MANUAL, NIGHT, Pipeline
-from twinguard.policy import Level
-from twinguard.wiring import ports_from
+from twinguard.errors import Misconfigured
+from twinguard.pipeline import MANUAL, NIGHT, SAVINGS, Pipeline
 
-DONE, INCOMPLETE, USAGE, UNAVAILABLE = range(4)
 DEFAULT_HOURS = 12
 BUDGET = "budget"
 
@@ -34,17 +39,13 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
 )
 
-Env = Annotated[str, typer.Option(help="The environment: staging, development, …")]
-Apply = Annotated[bool, typer.Option("--apply", help="Do it; without this, only plan it.")]
-By = Annotated[str, typer.Option(help="Who asks for it; your login name by default.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
-
 
 class Which(enum.StrEnum):
     """Reasons that a person can end."""
 
     NIGHT = "night"
     MANUAL = "manual"
+    SAVINGS = "savings"
     BUDGET = "budget"
     ALL = "all"
 
@@ -52,21 +53,6 @@ class Which(enum.StrEnum):
 WhichHolds = Annotated[
     list[Which] | None, typer.Option("--hold", help="Repeatable; night and manual by default.")
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """The environment a command works on, on whose behalf, and when."""
-
-    pipeline: Pipeline
-    by: str
-    now: dt.datetime
-    tells: bool
-
-    @property
-    def name(self) -> str:
-        """The environment's name."""
-        return self.pipeline.policy.environment.value
 
 
 @app.command()
@@ -87,8 +73,8 @@ def down(
     """Put the schedule's resources to sleep, or all that is not critical without a schedule.
 
     It is meant to last until the schedule's next morning, or for --hours; only `wake` ends it."""
-    with _at_desk(env, by) as desk:
-        _require_project(desk, project)
+    with at_desk(env, by) as desk:
+        require_project(desk.pipeline.policy.project.id, desk.name, project)
         services, subscriptions = _sleepers(desk.pipeline)
         strength = Strength.STOP if hard else Strength.IDLE
         why = Why(MANUAL, strength, desk.now, _until(desk, for_hours), desk.by)
@@ -96,7 +82,7 @@ def down(
         planned = desk.pipeline.executor(desk.by).plan(actions, desk.now)
         until = f"{why.until:%Y-%m-%d %H:%M} UTC"
         title = f"{desk.name} sleeps by hand, meant until {until}"
-        _show_plan(title, planned, apply=apply, as_json=as_json)
+        show_plan(title, planned, apply=apply, as_json=as_json)
         results = desk.pipeline.executor(desk.by).carry_out(actions, desk.now)
         verb = "stopped" if hard else "put to sleep"
         _finish(desk, results, f"{desk.name} was {verb} by hand by {desk.by}", as_json=as_json)
@@ -109,14 +95,14 @@ def wake(
     """End reasons to hold; what nothing else holds is put back.
 
     Ending the budget's lifts its cap until spend has grown on."""
-    with _at_desk(env, by) as desk:
+    with at_desk(env, by) as desk:
         which = frozenset(hold or (Which.NIGHT, Which.MANUAL))
         held = desk.pipeline.journal.active_holds()
         keys = _keys(held, which)
         drops = tuple(a for key in sorted(keys) for a in desk.pipeline.drops(key))
         caps = _cap_actions(desk.pipeline) if which & {Which.BUDGET, Which.ALL} else ()
         planned = _planned(desk, held, (*drops, *caps))
-        _show_plan(f"{desk.name} wakes", planned, apply=apply, as_json=as_json)
+        show_plan(f"{desk.name} wakes", planned, apply=apply, as_json=as_json)
         if caps and not desk.tells:
             raise Misconfigured("set TWINGUARD_ALERTS_TOPIC: people must hear that a cap is lifted")
         results = desk.pipeline.executor(desk.by).carry_out(drops, desk.now)
@@ -128,7 +114,7 @@ def wake(
 @app.command(name="holds")
 def show_holds(*, env: Env, as_json: AsJson = False) -> None:
     """Show what is held: why, since when, until when, by whom, before and now."""
-    with _at_desk(env, "nobody") as desk:
+    with at_desk(env, "nobody") as desk:
         held = desk.pipeline.journal.active_holds()
         scalers = desk.pipeline.ports.scalers
         live = {
@@ -136,44 +122,6 @@ def show_holds(*, env: Env, as_json: AsJson = False) -> None:
         }
         breaker = desk.pipeline.journal.breaker().value
         output.held(desk.name, held, live, breaker, as_json=as_json)
-
-
-@contextmanager
-def _at_desk(env: str, by: str) -> Iterator[Desk]:
-    """The environment to work on; its errors become messages and exit codes."""
-    try:
-        policy = config.load(config.path_of(config.environment_named(env)))
-        project = policy.project.id
-        settings = {
-            "TWINGUARD_RECORDS": f"firestore://{project}/(default)",
-            "TWINGUARD_ALERTS_TOPIC": f"projects/{project}/topics/alerts",
-            **{name: value for name, value in os.environ.items() if value},
-        }
-        tells = bool(os.environ.get("TWINGUARD_ALERTS_TOPIC"))
-        pipeline = Pipeline(policy, ports_from(settings))
-        yield Desk(pipeline, by or _user(), dt.datetime.now(dt.UTC), tells)
-    except Misconfigured as err:
-        output.complain(str(err))
-        raise typer.Exit(USAGE) from err
-    except TwinguardError as err:
-        output.complain(str(err), output.REMEDY)
-        raise typer.Exit(UNAVAILABLE) from err
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError) as err:
-        raise Misconfigured("nobody is logged in; say who asks: --by NAME") from err
-
-
-def _require_project(desk: Desk, project: str) -> None:
-    known = desk.pipeline.policy.project.id
-    if project != known:
-        raise Misconfigured(
-            f"--project is {project}, but {desk.name}'s policy says {known}; nothing was done: "
-            "name the project you mean"
-        )
 
 
 def _sleepers(pipeline: Pipeline) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -197,7 +145,7 @@ def _keys(held: tuple[Hold, ...], which: frozenset[Which]) -> frozenset[str]:
     if Which.ALL in which:
         found = {key for hold in held for key in hold.keys}
         return frozenset(key for key in found if not key.startswith(f"{BUDGET}/"))
-    return frozenset(key for key in (NIGHT, MANUAL) if key in which)
+    return frozenset(key for key in (NIGHT, MANUAL, SAVINGS) if key in which)
 
 
 def _cap_actions(pipeline: Pipeline) -> tuple[Action, ...]:
@@ -223,41 +171,10 @@ def _planned(desk: Desk, held: tuple[Hold, ...], actions: tuple[Action, ...]) ->
     return tuple(found.values())
 
 
-def _show_plan(title: str, planned: tuple[Result, ...], *, apply: bool, as_json: bool) -> None:
-    """Print the plan, and end here unless it is to be applied."""
-    if not (apply and as_json):
-        output.plan(title, planned, as_json=as_json)
-    if apply:
-        return
-    failed = [result for result in planned if result.outcome is Outcome.FAILED]
-    if planned and len(failed) == len(planned):
-        raise Unavailable(failed[0].detail)
-    if planned and not as_json:
-        output.say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
-    raise typer.Exit(DONE)
-
-
 def _finish(desk: Desk, results: tuple[Result, ...], title: str, *, as_json: bool) -> None:
-    told = _tell(desk, results, title) if results else "nothing to tell"
+    told = tell(desk, results, title, MANUAL) if results else "nothing to tell"
     output.done(results, told, as_json=as_json)
-    bad = {Outcome.FAILED, Outcome.SKIPPED}
-    incomplete = any(result.outcome in bad for result in results) or told.startswith("NOBODY")
-    raise typer.Exit(INCOMPLETE if incomplete else DONE)
-
-
-def _tell(desk: Desk, results: tuple[Result, ...], title: str) -> str:
-    """Tell the operations team who changed what; in words, what came of that."""
-    if not desk.tells:
-        return "nobody was told: TWINGUARD_ALERTS_TOPIC is not set"
-    lines = "; ".join(wording.worded(result) for result in results)
-    scope = f"{desk.by}-{desk.now:%H%M%S}"
-    policy = desk.pipeline.policy
-    alert = wording.oddity(policy, MANUAL, scope, Level.MEDIUM, title, lines, desk.now)
-    try:
-        desk.pipeline.publish(alert)
-    except Unavailable as err:
-        return f"NOBODY was told: {err}"
-    return "the operations team is told"
+    raise typer.Exit(INCOMPLETE if is_incomplete(results, told) else DONE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Print plans, results and holds for `scale.py`, as tables or as JSON."""
+"""Print plans, results and holds, as tables or as JSON."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ REMEDY = (
     "without Firestore: set TWINGUARD_RECORDS"
 )
 
-_PLANNED = {Outcome.DONE: "will change", Outcome.ALREADY: "stays", Outcome.SKIPPED: "left alone"}
-_DONE = {Outcome.DONE: "changed", Outcome.ALREADY: "as it was", Outcome.SKIPPED: "left alone"}
+PLANNED = {Outcome.DONE: "will change", Outcome.ALREADY: "stays", Outcome.SKIPPED: "left alone"}
+DONE = {Outcome.DONE: "changed", Outcome.ALREADY: "as it was", Outcome.SKIPPED: "left alone"}
 
 
 def plan(title: str, planned: tuple[Result, ...], *, as_json: bool) -> None:
     """What would be done, resource by resource."""
     if as_json:
-        _json({"applied": False, "plan": [_row(result) for result in planned]})
+        print_json({"applied": False, "plan": [row(result) for result in planned]})
     elif planned:
-        _results(f"Plan: {title}", planned, _PLANNED)
+        _results(f"Plan: {title}", planned, PLANNED)
     else:
         say("There is nothing to do.")
 
@@ -37,10 +37,10 @@ def plan(title: str, planned: tuple[Result, ...], *, as_json: bool) -> None:
 def done(results: tuple[Result, ...], told: str, *, as_json: bool) -> None:
     """What was done, and who heard of it."""
     if as_json:
-        _json({"applied": True, "results": [_row(result) for result in results], "told": told})
+        print_json({"applied": True, "results": [row(result) for result in results], "told": told})
         return
     if results:
-        _results("Done", results, _DONE)
+        _results("Done", results, DONE)
         say(f"{told[0].upper()}{told[1:]}.")
 
 
@@ -56,18 +56,20 @@ def held(
     reasons = [reason for _, reason in breaker.open_by]
     if as_json:
         rows = [_hold(hold, live[hold.resource]) for hold in holds]
-        _json({"environment": name, "breaker_open": breaker.open, "why": reasons, "holds": rows})
+        print_json(
+            {"environment": name, "breaker_open": breaker.open, "why": reasons, "holds": rows}
+        )
         return
     say(f"The breaker is {'open: ' + '; '.join(reasons) if reasons else 'closed'}.")
     if not holds:
         say(f"Nothing of {name} is held.")
         return
-    table = _table(f"Held in {name}", "Resource", "Why", "Since and until", "By", "Before → now")
+    shown = table(f"Held in {name}", "Resource", "Why", "Since and until", "By", "Before → now")
     for hold in holds:
         change = f"{described(hold.before)} → {_now(live[hold.resource])}"
         for why in hold.reasons or (None,):
-            table.add_row(hold.resource.short, *_why(why), Text(change))
-    _console().print(table)
+            shown.add_row(hold.resource.short, *_why(why), Text(change))
+    console().print(shown)
 
 
 def left(hold: Hold, ended: set[str]) -> str:
@@ -80,24 +82,25 @@ def left(hold: Hold, ended: set[str]) -> str:
 
 def say(text: str) -> None:
     """One line for people."""
-    _console().print(Text(text), soft_wrap=True)
+    console().print(Text(text), soft_wrap=True)
 
 
 def complain(message: str, remedy: str = "") -> None:
     """Say on standard error what is wrong, and what helps."""
-    console = Console(stderr=True, highlight=False)
-    console.print(Text("\n".join(part for part in (message, remedy) if part)), soft_wrap=True)
+    errors = Console(stderr=True, highlight=False)
+    errors.print(Text("\n".join(part for part in (message, remedy) if part)), soft_wrap=True)
 
 
 def _results(title: str, results: tuple[Result, ...], words: Mapping[Outcome, str]) -> None:
-    table = _table(title, "What", "", "How")
+    shown = table(title, "What", "", "How")
     for result in results:
         word = words.get(result.outcome, "FAILED")
-        table.add_row(subject(result.action), word, Text(result.detail))
-    _console().print(table)
+        shown.add_row(subject(result.action), word, Text(result.detail))
+    console().print(shown)
 
 
-def _row(result: Result) -> dict[str, str]:
+def row(result: Result) -> dict[str, str]:
+    """A result for machines."""
     resource = getattr(result.action, "resource", None)
     return {
         "what": subject(result.action),
@@ -136,16 +139,19 @@ def _now(live: Live | None) -> str:
     return "gone" if live is None else described(live.value)
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+def table(title: str, *headings: str) -> Table:
+    """A table as all commands print it."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
+        made.add_column(heading, overflow="fold")
+    return made
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Standard output."""
     return Console(highlight=False)
 
 
-def _json(value: Mapping[str, object]) -> None:
+def print_json(value: Mapping[str, object]) -> None:
+    """A document for machines."""
     print(json.dumps(value, indent=2, ensure_ascii=False))

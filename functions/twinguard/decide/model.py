@@ -185,7 +185,7 @@ class Strength(enum.StrEnum):
 
 
 class Why(Struct, frozen=True):
-    """One reason of a hold. `key` is `night`, `manual`, `security` or `budget/<which>`.
+    """One reason of a hold. `key` is `night`, `manual`, `savings`, `security` or `budget/<which>`.
 
     It is `overruled` once somebody else changed the resource: it still counts, but lowers
     nothing."""

@@ -44,11 +44,13 @@ class Billing:
 class Monitoring:
     """`oldest_unacked_message_age` of subscriptions, by `age`; None is an absent series.
 
-    `ages` overrides `age` for single subscriptions."""
+    `names` are a project's subscriptions; `ages` overrides `age` for single ones."""
 
-    def __init__(self, age: Callable[[str], float | None]) -> None:
+    def __init__(
+        self, age: Callable[[str], float | None], names: Callable[[str], tuple[str, ...]]
+    ) -> None:
         self.ages: dict[str, float | None] = {}
-        self._age = age
+        self._age, self._names = age, names
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -59,12 +61,18 @@ class Monitoring:
         wanted = request.query.get("filter", "")
         short = re.search(r'resource\.labels\.subscription_id = "([^"]+)"', wanted)
         end = request.query.get("interval.endTime", "")
-        if f'metric.type = "{_METRIC}"' not in wanted or short is None or not end:
+        if f'metric.type = "{_METRIC}"' not in wanted or not end:
             raise Refused(400, "INVALID_ARGUMENT", "filter and interval.endTime are needed")
         project = request.match["name"].split("/")[1]
-        name = f"projects/{project}/subscriptions/{short[1]}"
-        age = self.ages[name] if name in self.ages else self._age(name)
-        return {} if age is None else {"timeSeries": [_series(project, short[1], age, end)]}
+        prefix = f"projects/{project}/subscriptions/"
+        names = self._names(project) if short is None else (prefix + short[1],)
+        ages = {n: self.ages[n] if n in self.ages else self._age(n) for n in names}
+        series = [
+            _series(project, name.removeprefix(prefix), age, end)
+            for name, age in ages.items()
+            if age is not None
+        ]
+        return {"timeSeries": series} if series else {}
 
 
 def _series(project: str, subscription: str, age: float, end: str) -> dict[str, Any]:

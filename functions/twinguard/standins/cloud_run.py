@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twinguard.standins.scaling_rules import FIELDS, invalid, ordered, scaled
-from twinguard.standins.server import Refused, Request, Route, route, timestamp
+from twinguard.standins.server import Refused, Request, Route, paged, route, timestamp
 
 _SERVICE = "projects/*/locations/*/services/*"
 _OPERATION = "projects/*/locations/*/operations/*"
@@ -21,6 +21,7 @@ _TYPE = "type.googleapis.com/google.cloud.run.v2.Service"
 _MODES = ("SCALING_MODE_UNSPECIFIED", "AUTOMATIC", "MANUAL")
 _WRITABLE = {"annotations", "description", "ingress", "labels", "scaling", "template", "traffic"}
 _REVISION_DEFAULT = 100
+_RESOURCES = {"limits": {"cpu": "1000m", "memory": "512Mi"}, "cpuIdle": True}
 
 
 class CloudRun:
@@ -52,8 +53,12 @@ class CloudRun:
         name: str,
         scaling: Mapping[str, Any] | None = None,
         revision: Mapping[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        resources: Mapping[str, Any] | None = None,
     ) -> None:
-        """A running service with this service-level and revision-level scaling."""
+        """A running service with this service-level and revision-level scaling.
+
+        `resources` are its container's; without them they are Cloud Run's defaults."""
         with self._lock:
             service = {
                 "name": name,
@@ -65,9 +70,15 @@ class CloudRun:
                 "scaling": {"scalingMode": "AUTOMATIC"} | dict(scaling or {}),
                 "template": {
                     "scaling": dict(revision or {}),
-                    "containers": [{"image": "registry.example/app:1"}],
+                    "containers": [
+                        {
+                            "image": "registry.example/app:1",
+                            "resources": dict(_RESOURCES if resources is None else resources),
+                        }
+                    ],
                     "maxInstanceRequestConcurrency": 80,
                 },
+                "labels": dict(labels or {}),
                 "traffic": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
             }
             self._services[name] = self._settled(self._changed(service, new_revision=True))
@@ -94,7 +105,7 @@ class CloudRun:
         with self._lock:
             named = sorted(self._services.items())
             found = [copy.deepcopy(service) for name, service in named if name.startswith(prefix)]
-        return {"services": found} if found else {}
+        return paged(found, request, "services")
 
     def _patch(self, request: Request) -> dict[str, Any]:
         given = request.body if isinstance(request.body, dict) else {}

@@ -1,26 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four Google APIs that Twinguard changes the world through, on one port of this machine.
+"""The Google APIs that Twinguard reads and changes the world through, on one port.
 
 The contract tests check what is said here against Google's discovery documents."""
 
 from __future__ import annotations
 
 from twinguard.standins.accounts import Billing, Monitoring
+from twinguard.standins.api_keys import ApiKeys
 from twinguard.standins.cloud_run import CloudRun
+from twinguard.standins.compute import Compute
 from twinguard.standins.pubsub import PubSub
+from twinguard.standins.secret_manager import SecretManager
 from twinguard.standins.server import Server
 
 
 class Google(Server):
-    """Cloud Run, Pub/Sub, Monitoring and Billing, as a context manager."""
+    """Cloud Run, Pub/Sub, Monitoring, Billing, secrets, keys and addresses: a context manager."""
 
     def __init__(self, cloud_run: CloudRun | None = None, pubsub: PubSub | None = None) -> None:
         self.cloud_run = cloud_run or CloudRun()
         self.pubsub = pubsub or PubSub()
-        self.monitoring = Monitoring(self.pubsub.oldest_age)
+        self.monitoring = Monitoring(self.pubsub.oldest_age, self.pubsub.names)
         self.billing = Billing()
+        self.secrets = SecretManager()
+        self.compute = Compute()
+        self.api_keys = ApiKeys()
         parts = (self.cloud_run, self.pubsub, self.monitoring, self.billing)
-        super().__init__(*(route for part in parts for route in part.routes))
+        routes = [route for part in parts for route in part.routes]
+        rest = (*self.secrets.routes, *self.compute.routes, *self.api_keys.routes)
+        super().__init__(*routes, *rest)
 
     def __exit__(self, *details: object) -> None:
         self.pubsub.close()
@@ -29,5 +37,5 @@ class Google(Server):
     @property
     def environment(self) -> dict[str, str]:
         """The variables that send our adapters here."""
-        names = ("CLOUD_RUN", "PUBSUB", "MONITORING", "BILLING")
-        return {f"{name}_ENDPOINT": self.url for name in names}
+        names = ("CLOUD_RUN", "PUBSUB", "MONITORING", "BILLING", "SECRET_MANAGER", "COMPUTE")
+        return {f"{name}_ENDPOINT": self.url for name in (*names, "API_KEYS")}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twinguard.standins.delivery import ACKNOWLEDGED, Delivery, Message, Pending, parcel
-from twinguard.standins.server import Refused, Request, Route, route, timestamp
+from twinguard.standins.server import Refused, Request, Route, paged, route, timestamp
 
 _TOPIC = "projects/*/topics/*"
 _SUBSCRIPTION = "projects/*/subscriptions/*"
@@ -25,6 +25,7 @@ _DEFAULTS = {
     "ackDeadlineSeconds": 10,
     "messageRetentionDuration": "604800s",
     "pushConfig": {},
+    "expirationPolicy": {"ttl": "2678400s"},
     "state": "ACTIVE",
 }
 
@@ -66,6 +67,7 @@ class PubSub:
             route("PUT", named, self._put_subscription),
             route("GET", named, lambda request: self.subscription(request.match["name"])),
             route("POST", f"{named}:modifyPushConfig", self._modify),
+            route("GET", "/v1/{project=projects/*}/subscriptions", self._list),
         )
 
     def add_topic(self, name: str) -> None:
@@ -85,6 +87,12 @@ class PubSub:
             thread = threading.Thread(target=self._deliver, args=(name,), daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def edit(self, name: str, **fields: Any) -> None:  # noqa: ANN401
+        """Replace fields of a subscription, as another person would."""
+        with self._changed:
+            self._found(name).resource.update(copy.deepcopy(fields))
+            self._changed.notify_all()
 
     def sign(self, subscription: str, authorization: Callable[[], str]) -> None:
         """Send this `Authorization` header with each delivery of the subscription."""
@@ -118,6 +126,11 @@ class PubSub:
         with self._changed:
             return copy.deepcopy(self._found(name).resource)
 
+    def names(self, project: str) -> tuple[str, ...]:
+        """The full names of a project's subscriptions."""
+        with self._changed:
+            return tuple(n for n in sorted(self._subscriptions) if n.split("/")[1] == project)
+
     def backlog(self, name: str) -> tuple[Message, ...]:
         """Messages that the subscription has not delivered yet."""
         with self._changed:
@@ -149,6 +162,10 @@ class PubSub:
             known.sending or (known.pending and known.endpoint)
             for known in self._subscriptions.values()
         )
+
+    def _list(self, request: Request) -> dict[str, Any]:
+        names = self.names(request.match["project"].split("/")[1])
+        return paged([self.subscription(name) for name in names], request, "subscriptions")
 
     def _put_topic(self, request: Request) -> dict[str, Any]:
         if request.match["name"] in self._topics:

@@ -38,14 +38,17 @@ class Request:
 class Refused(Exception):
     """An error answer of the API, with Google's canonical status name."""
 
-    def __init__(self, code: int, status: str, message: str) -> None:
+    def __init__(self, code: int, status: str, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.code, self.status, self.message = code, status, message
+        self.code, self.status, self.message, self.reason = code, status, message, reason
 
     @property
     def body(self) -> Body:
-        """The error as Google's APIs write it."""
-        return {"error": {"code": self.code, "message": self.message, "status": self.status}}
+        """The error as Google's APIs write it; with a reason, where there is one."""
+        error = {"code": self.code, "message": self.message, "status": self.status}
+        kind = "type.googleapis.com/google.rpc.ErrorInfo"
+        info = {"@type": kind, "reason": self.reason, "domain": "googleapis.com"}
+        return {"error": error | ({"details": [info]} if self.reason else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +67,16 @@ class Exchange:
 class Fault:
     """What goes wrong with a request.
 
-    `code` and `status` answer an error before anything is done; `hang_up` drops the connection
-    before anything is done; `lose_answer` does the work and then drops it; `delay` waits first."""
+    `code`, `status` and `reason` answer an error before anything is done; `hang_up` drops the
+    connection before anything is done; `lose_answer` does the work and then drops it; `delay` waits
+    first."""
 
     code: int = 0
     status: str = "INTERNAL"
     hang_up: bool = False
     lose_answer: bool = False
     delay: float = 0.0
+    reason: str = ""
 
 
 Answer = Callable[[Request], Body]
@@ -93,6 +98,14 @@ def route(method: str, path: str, answer: Answer) -> Route:
         part = re.escape(inner).replace(r"\*", "[^/:]+")
         pattern += re.escape(literal) if literal else f"(?P<{name}>{part})"
     return Route(method, re.compile(pattern), answer)
+
+
+def paged(items: list[Body], request: Request, field: str) -> dict[str, Body]:
+    """The page of a list that was asked for; an empty list is left out, as on Google's wire."""
+    start = int(request.query.get("pageToken") or 0)
+    end = start + (int(request.query.get("pageSize") or 0) or len(items))
+    page = {field: items[start:end]} if items[start:end] else {}
+    return page | ({"nextPageToken": str(end)} if end < len(items) else {})
 
 
 class Server:
@@ -135,7 +148,7 @@ class Server:
         if fault.hang_up or self._stopping.is_set():
             code, body = 0, None
         elif fault.code:
-            refusal = Refused(fault.code, fault.status, "asked to fail")
+            refusal = Refused(fault.code, fault.status, "asked to fail", fault.reason)
             code, body = refusal.code, refusal.body
         else:
             code, body = self._served(request)
@@ -184,6 +197,7 @@ class _Listener(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes: 40 ms for each answer
     server: _Listener
 
     def handle_one(self) -> None:
