@@ -22,7 +22,13 @@ def on_budget_alert(request: flask.Request) -> tuple[dict[str, object], int]:
 
 @functions_framework.http
 def on_schedule(request: flask.Request) -> tuple[dict[str, object], int]:
-    """Pub/Sub `schedule`: put the environment to sleep at night, wake it in the morning."""
+    """Pub/Sub `schedule`: sleep at night, wake in the morning, end holds, rotate keys."""
+    return answer(request)
+
+
+@functions_framework.http
+def on_secret_event(request: flask.Request) -> tuple[dict[str, object], int]:
+    """Pub/Sub `secret-events`: rotate a key that is due, go on with a rotation."""
     return answer(request)
 
 

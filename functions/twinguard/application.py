@@ -6,7 +6,7 @@ Types and rules only: `make env` writes the file, `settings.py` reads it, secret
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated
 
@@ -47,6 +47,14 @@ class OpenAI(Block, frozen=True, kw_only=True):
     project: Annotated[
         Annotated[str, Meta(pattern="^proj_[A-Za-z0-9_-]+$")] | None,
         Meta(description="OpenAI's id of the environment's project."),
+    ] = None
+    scopes: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[a-z][a-z0-9_.:-]{1,99}$")], ...],
+        Meta(description="What a new key may do, as api.model.request; empty: all of a project's."),
+    ] = ()
+    key_days: Annotated[
+        Annotated[int, Meta(ge=1, le=365)] | None,
+        Meta(description="A new key ends by itself after so long, even if nobody rotates it."),
     ] = None
 
     def __post_init__(self) -> None:
@@ -130,17 +138,28 @@ class EnvFile(Block, frozen=True, kw_only=True):
         )
 
 
+SPARED = 8
+"""Days that a rotation may take: an overlap of one, and a week of grace for a key in use."""
+
+
 def agree(
     environment: Environment,
-    secrets: Collection[str],
+    secrets: Mapping[str, int],
     openai: OpenAI | None,
     neo4j: Neo4j | None,
     pretended: Mapping[str, Block | None],
 ) -> None:
-    """Refuse what does not fit the environment, and what nobody keeps the credentials of."""
+    """Refuse what does not fit the environment, and what nobody keeps the credentials of.
+
+    `secrets` are the days after which each is rotated."""
     refuse(
         openai is not None and not set(OPENAI_SECRETS) & set(secrets),
         "openai: its key is in no secret; add secrets.openai-api-key (in ci test-api-keys)",
+    )
+    longest = max((days for name, days in secrets.items() if name in OPENAI_SECRETS), default=0)
+    refuse(
+        openai is not None and openai.key_days is not None and openai.key_days < longest + SPARED,
+        f"openai.key_days: a key would end before it is rotated; write {longest + SPARED} or more",
     )
     refuse(
         neo4j is not None and neo4j.user is None and NEO4J_SECRET not in secrets,

@@ -6,6 +6,8 @@ The flows are `budget_flow.py` and `schedule_flow.py`; `pipeline.py` puts them t
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -19,8 +21,12 @@ from twinguard.journal import Journal
 from twinguard.policy import Level, Policy
 from twinguard.ports import BillingAccounts, Publisher, Records, Scaler
 
+if TYPE_CHECKING:  # only the rotation of keys needs them
+    from twinguard.key_ports import KeyPorts
+
 NIGHT = "night"
 MANUAL = "manual"
+SAVINGS = "savings"
 """The keys of the reasons that schedules and people hold for."""
 
 
@@ -37,6 +43,8 @@ class Ports(Struct, frozen=True):
     publisher: Publisher
     alerts_topic: str
     may_unlink: str = ""
+    costs: str = ""
+    keys: Callable[[Policy], KeyPorts] | None = None
 
 
 class Report(Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +32,9 @@ from twinguard.errors import Misconfigured
 from twinguard.policy import Retention
 from twinguard.ports import Json, Records
 from twinguard.readers import ready
+
+if TYPE_CHECKING:
+    from twinguard.decide.notices import Notices
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -108,6 +111,16 @@ class Journal:
     def keep_night(self, kept: Kept[NightState | None], night: NightState) -> None:
         """Save the latest night."""
         self._write("nights", "latest", night, kept.version)
+
+    def cost_notices(self) -> Kept[Notices | None]:
+        """What people were told of unusual costs."""
+        from twinguard.decide.notices import Notices
+
+        return self._read("cost_notices", "latest", Notices)
+
+    def keep_cost_notices(self, kept: Kept[Notices | None], told: Notices) -> None:
+        """Save what people were told of unusual costs."""
+        self._write("cost_notices", "latest", told, kept.version)
 
     def dead_letter(self, entry_point: str, reason: str, body: bytes, now: dt.datetime) -> None:
         """Keep an event that can never succeed, once, for a person to read."""

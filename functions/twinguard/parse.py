@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ LARGEST = 1_000_000
 _MONEY_LIMIT = Decimal(10) ** 15
 _FINEST = -20
 """Digits behind the point: a cost with millions of them would fill the memory when written out."""
+_SECRET_NAME = re.compile("projects/[^/]+/secrets/[A-Za-z0-9_-]{1,255}")
+_SECRET_FORMAT = "JSON_API_V1"  # noqa: S105 - the name of a format
 _T = TypeVar("_T")
 
 
@@ -43,6 +46,16 @@ class AnomalyNotice(Struct, frozen=True):
     message_id: str
     scope: str
     detected: str
+
+
+class SecretNotice(Struct, frozen=True):
+    """What happened to a secret: `SECRET_ROTATE` when its rotation is due, or a change of it.
+
+    `secret` is its id, environment included."""
+
+    published_at: dt.datetime
+    kind: str
+    secret: str
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -136,6 +149,17 @@ def task(event: Event) -> str:
     if not isinstance(name, str):
         raise BadEvent("the schedule message names no task; send the attribute task=night")
     return name
+
+
+def secret(event: Event) -> SecretNotice:
+    """The notification of Secret Manager in an event; its data, the secret as JSON, is not read."""
+    kind, name = event.attributes.get("eventType", ""), event.attributes.get("secretId", "")
+    form = event.attributes.get("dataFormat", _SECRET_FORMAT)
+    if not _SECRET_NAME.fullmatch(name) or not kind:
+        raise BadEvent("eventType or secretId is missing; only Secret Manager may publish here")
+    if form != _SECRET_FORMAT:
+        raise BadEvent(f"dataFormat is {form!r}; this version reads {_SECRET_FORMAT}")
+    return SecretNotice(event.published_at, kind, name.rsplit("/", 1)[-1])
 
 
 def alert(event: Event) -> Alert:

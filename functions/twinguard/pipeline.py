@@ -6,10 +6,10 @@ succeed through `flow.py`. The decisions are in `decide/`, the way to people in 
 
 from __future__ import annotations
 
-from twinguard.flow import MANUAL, NIGHT, Ports, Report
+from twinguard.flow import MANUAL, NIGHT, SAVINGS, Ports, Report
 from twinguard.schedule_flow import ScheduleFlow
 
-__all__ = ["MANUAL", "NIGHT", "Pipeline", "Ports", "Report"]
+__all__ = ["MANUAL", "NIGHT", "SAVINGS", "Pipeline", "Ports", "Report"]
 
 
 class Pipeline(ScheduleFlow):

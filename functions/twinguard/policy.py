@@ -247,7 +247,8 @@ class Policy(Block, frozen=True, kw_only=True):
             f"secrets.{', '.join(taken)}: the alerts' channels have it already; choose another",
         )
         pretended = {"emulators": self.emulators, "local_llm": self.local_llm, "mocks": self.mocks}
-        agree(self.environment, self.secrets, self.openai, self.neo4j, pretended)
+        rotated = {name: secret.rotation_days for name, secret in self.secrets.items()}
+        agree(self.environment, rotated, self.openai, self.neo4j, pretended)
         export = self.billing_export
         refuse(
             export is not None and export.create and export.project != self.project.id,

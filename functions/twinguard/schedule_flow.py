@@ -7,6 +7,7 @@ as often as it is asked for, because it only puts back."""
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -23,16 +24,22 @@ from twinguard.decide.model import (
 )
 from twinguard.decide.wording import failing_alert, held_by, left_alone, night_alert, problems
 from twinguard.errors import BadEvent, Unavailable
-from twinguard.flow import MANUAL, NIGHT, Report, failures, soon
+from twinguard.flow import MANUAL, NIGHT, SAVINGS, Report, failures, soon
 from twinguard.journal import Kept
 from twinguard.policy import Schedule
+
+if TYPE_CHECKING:
+    from twinguard.key_flow import KeyFlow
+
+
+TASKS = "night, morning, expire, rotate, costs and report"
 
 
 class ScheduleFlow(BudgetFlow):
     """The tasks of Cloud Scheduler."""
 
     def on_schedule(self, event: parse.Event, now: dt.datetime) -> Report:
-        """Put the environment to sleep, wake it, or end what is overdue."""
+        """Put the environment to sleep, wake it, end what is overdue, or rotate keys."""
         task = parse.task(event)
         match task:
             case "night":
@@ -41,7 +48,24 @@ class ScheduleFlow(BudgetFlow):
                 return self._morning(now)
             case "expire":
                 return self._expire(now)
-        raise BadEvent(f"task {task!r} is unknown; the tasks are night, morning and expire")
+            case "rotate":
+                return self.keys.rotate_due(now)
+            case "costs" | "report":
+                return self._about_costs(task, now)
+        raise BadEvent(f"task {task!r} is unknown; the tasks are {TASKS}")
+
+    @property
+    def keys(self) -> KeyFlow:
+        """What becomes of keys; loaded only where it is asked for."""
+        from twinguard.key_flow import KeyFlow
+
+        return KeyFlow(self.policy, self.ports)
+
+    def _about_costs(self, task: str, now: dt.datetime) -> Report:
+        from twinguard.cost_flow import CostTasks  # nothing else of this entry point needs it
+
+        tasks = CostTasks(self)
+        return tasks.anomalies(now) if task == "costs" else tasks.reports(now)
 
     def _night(self, now: dt.datetime) -> Report:
         schedule = self.policy.schedule
@@ -129,5 +153,5 @@ class ScheduleFlow(BudgetFlow):
 
 def _is_overdue(why: Why, now: dt.datetime) -> bool:
     """True once a hold outlasted its end: a person's at once, others when nothing ended them."""
-    grace = dt.timedelta(0) if why.key == MANUAL else holds.SLACK
+    grace = dt.timedelta(0) if why.key in {MANUAL, SAVINGS} else holds.SLACK
     return why.until is not None and why.until + grace <= now

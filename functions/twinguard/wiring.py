@@ -7,6 +7,7 @@ name, before it takes an event; vendor clients are made by the adapters when fir
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ from twinguard.policy import Policy
 if TYPE_CHECKING:
     import flask
 
+    from twinguard.key_ports import KeyPorts
+
 _log = logging.getLogger("twinguard")
 
 ACKNOWLEDGED, UNAUTHORIZED, RETRY = 200, 401, 503
@@ -38,6 +41,7 @@ WRONG_SETTINGS = 78
 """The exit status of a process that refuses to start: EX_CONFIG of sysexits.h."""
 
 _SECRETS = (
+    "OPENAI_ADMIN_KEY",
     "PAGERDUTY_INTEGRATION_KEY",
     "SLACK_WEBHOOK_URL",
     "SMTP_PASSWORD",
@@ -75,7 +79,41 @@ def ports_from(env: Mapping[str, str]) -> Ports:
         publisher=TopicPublisher(pubsub),
         alerts_topic=_required(env, "TWINGUARD_ALERTS_TOPIC", "projects/my-project/topics/alerts"),
         may_unlink=env.get("TWINGUARD_MAY_UNLINK", ""),
+        costs=env.get("TWINGUARD_COSTS", ""),
+        # No partial: its repr would show the settings, the admin key among them.
+        keys=lambda policy: key_ports_from(env, policy),
     )
+
+
+def key_ports_from(env: Mapping[str, str], policy: Policy) -> KeyPorts:
+    """The way to an environment's keys; nothing is contacted yet."""
+    from twinguard.act.api_keys import ApiKeys
+    from twinguard.act.openai_admin import OpenAIAdmin
+    from twinguard.act.secret_manager import SecretManager
+    from twinguard.key_ports import KeyMaker, KeyPorts
+
+    def openai() -> OpenAIAdmin:
+        block = policy.openai
+        if block is None or block.project is None:
+            raise Misconfigured("openai.project is missing in the policy; set it to its id there")
+        key, address = env.get("OPENAI_ADMIN_KEY", ""), env.get("OPENAI_ENDPOINT", "")
+        return OpenAIAdmin(
+            key,
+            block.project,
+            f"twinguard-{policy.environment}",
+            address,
+            scopes=block.scopes,
+            days=block.key_days or 0,
+        )
+
+    def maker(secret: str) -> KeyMaker:
+        if secret in policy.api_keys:
+            restrictions, address = policy.api_keys[secret], override(env, "API_KEYS_ENDPOINT")
+            return ApiKeys(policy.project.id, restrictions, address)
+        return openai()
+
+    secrets = SecretManager(policy.project.id, override(env, "SECRET_MANAGER_ENDPOINT"))
+    return KeyPorts(secrets, functools.cache(maker), functools.cache(openai))
 
 
 def start_or_exit(env: Mapping[str, str], entry_point: str) -> Callable[[flask.Request], Answer]:
@@ -180,6 +218,13 @@ def _schedule(policy: Policy, ports: Ports, _env: Mapping[str, str]) -> tuple[Fl
     return pipeline, pipeline.on_schedule
 
 
+def _secret(policy: Policy, ports: Ports, _env: Mapping[str, str]) -> tuple[Flow, Handler]:
+    from twinguard.key_flow import KeyFlow
+
+    flow = KeyFlow(policy, ports)
+    return flow, flow.on_secret_event
+
+
 def _alerts(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow, Handler]:
     from twinguard import dispatch, notify
 
@@ -199,6 +244,7 @@ def _alerts(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow,
 _ENTRY_POINTS: dict[str, Callable[[Policy, Ports, Mapping[str, str]], tuple[Flow, Handler]]] = {
     "on_budget_alert": _budget,
     "on_schedule": _schedule,
+    "on_secret_event": _secret,
     "dispatch_alert": _alerts,
 }
 

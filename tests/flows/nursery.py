@@ -22,6 +22,12 @@ from twinguard.parse import Event
 from twinguard.pipeline import Pipeline
 from twinguard.wiring import ports_from
 
+CHANGES = {
+    *("put", "append", "write", "publish"),
+    *("add", "promote", "end", "make", "drop", "limit_spend", "limit_rate"),
+}
+"""The methods of ports that change something outside."""
+
 
 class Doomed:
     """A port that counts the calls which change something, and ends the process before one."""
@@ -31,7 +37,7 @@ class Doomed:
 
     def __getattr__(self, name):
         method = getattr(self._port, name)
-        if name not in {"put", "append", "write", "publish"}:
+        if name not in CHANGES:
             return method
 
         def counted(*args, **kwargs):
@@ -46,6 +52,7 @@ def live(order):
     os.environ.update(order["env"])  # where the Firestore client looks for its emulator
     calls = itertools.count(1)
     ports = ports_from(order["env"])
+    way_to_keys = ports.keys
 
     def doomed(port):
         return Doomed(port, calls, order["dies_at"])
@@ -55,12 +62,25 @@ def live(order):
         records=doomed(ports.records),
         scalers={kind: doomed(scaler) for kind, scaler in ports.scalers.items()},
         publisher=doomed(ports.publisher),
+        keys=lambda policy: doomed_keys(way_to_keys(policy), doomed),
     )
     pipeline = Pipeline(config.parse(order["policy"], "policy"), ports)
     for message_id, published, data, attributes in order["events"]:
         at = dt.datetime.fromisoformat(published)
         event = Event(message_id, at, base64.b64decode(data), attributes)
-        pipeline.on_budget_alert(event, at)
+        if "task" in attributes:
+            pipeline.on_schedule(event, at)
+        else:
+            pipeline.on_budget_alert(event, at)
+
+
+def doomed_keys(keys, doomed):
+    return msgspec.structs.replace(
+        keys,
+        secrets=doomed(keys.secrets),
+        maker=lambda secret: doomed(keys.maker(secret)),
+        brakes=lambda: doomed(keys.brakes()),
+    )
 
 
 for line in sys.stdin:

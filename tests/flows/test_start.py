@@ -110,5 +110,5 @@ def test_an_entry_point_that_does_not_exist_is_refused_by_name(tmp_path):
     assert (status, len(lines)) == (78, 1)
     assert json.loads(lines[0])["message"] == (
         "on_usage cannot start: there is no entry point 'on_usage'; "
-        "there are dispatch_alert, on_budget_alert, on_schedule"
+        "there are dispatch_alert, on_budget_alert, on_schedule, on_secret_event"
     )

@@ -414,6 +414,11 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             "counters.cidr: 10.0.0.1/24 has host bits set; write it like 10.80.0.0/24",
         ),
         (
+            "  monthly_budget: 200 #",
+            "  key_days: 30\n  monthly_budget: 200 #",
+            "openai.key_days: a key would end before it is rotated; write 38 or more",
+        ),
+        (
             'repository_id: "0"',
             "repository_id: living-twin",
             (

@@ -33,6 +33,26 @@ NEEDS = {
 BY_PREDEFINED_ROLE = {"pubsub.topics.publish"}
 """roles/pubsub.publisher holds nothing else."""
 
+SECRETS = "secretmanager"
+OF_KEYS = {
+    ("secret_manager", "GET"): {
+        *(f"{SECRETS}.secrets.get", f"{SECRETS}.versions.get", f"{SECRETS}.versions.list"),
+        f"{SECRETS}.versions.access",
+    },
+    ("secret_manager", "PATCH"): {f"{SECRETS}.secrets.update"},
+    ("secret_manager", "POST"): {
+        f"{SECRETS}.versions.{verb}" for verb in ("add", "destroy", "disable")
+    },
+    ("api_keys", "GET"): {"apikeys.keys.get", "apikeys.keys.getKeyString", "apikeys.keys.list"},
+    ("api_keys", "POST"): {"apikeys.keys.create", "apikeys.keys.undelete"},
+    ("api_keys", "PATCH"): {"apikeys.keys.update"},
+    ("api_keys", "DELETE"): {"apikeys.keys.delete"},
+}
+"""What Google asks for the calls that rotate keys; the contract tests say which those are."""
+
+OF_VALUES = {f"{SECRETS}.versions.access", f"{SECRETS}.versions.add"}
+"""Not needed where a person makes the credential."""
+
 ON_BEHALF = {"iam.serviceAccounts.actAs"}
 """No call of its own: restoring a push, and changing a service, act as their account."""
 
@@ -59,6 +79,23 @@ def plain_requests(path: Path) -> set[tuple[str, str]]:
     }
 
 
+def rest_calls(path: Path) -> set[tuple[str, str]]:
+    """Every verb of a plain REST API that an adapter calls."""
+    return {
+        (path.stem, node.args[0].value)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func) == "self._rest.call"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+def of_keys(adapter: str) -> set[str]:
+    """What an adapter that rotates keys needs."""
+    return set().union(*(need for call, need in OF_KEYS.items() if call[0] == adapter))
+
+
 def roles(plan) -> dict[str, set[str]]:
     """What the custom roles of the functions hold."""
     return {
@@ -74,6 +111,42 @@ def test_every_call_of_an_adapter_is_known():
     assert called == {call for call in NEEDS if " " not in call[1]}
 
 
+def test_every_call_that_rotates_a_key_is_known():
+    called = set().union(*(rest_calls(path) for path in ACT.glob("*.py")))
+
+    assert called == set(OF_KEYS)
+
+
+def test_what_a_person_makes_is_moved_and_never_read(workspace):
+    keeper = of_keys("secret_manager") - OF_VALUES
+
+    assert roles(workspace.plan("staging"))["secret_keeper"] == keeper
+
+
+def test_who_rotates_may_do_just_what_that_takes(workspace):
+    plan = workspace.plan(
+        "staging",
+        (
+            "  requests_per_minute: 100",
+            "  requests_per_minute: 100\n  project: proj_abc",
+        ),
+        (
+            "budget:\n",
+            "api_keys: {maps-key: {apis: [maps.googleapis.com], addresses: [10.0.0.1]}}\nbudget:\n",
+        ),
+        (
+            "  openai-api-key:",
+            "  maps-key: {readers: [application]}\n  openai-api-key:",
+        ),
+    )
+
+    assert plan.refusal == ""
+    granted = roles(plan)
+    assert granted["secret_rotator"] == of_keys("secret_manager")
+    assert granted["api_key_rotator"] == of_keys("api_keys")
+    assert plan.of("google_apikeys_key") == {}  # a key that is rotated has no value in the state
+
+
 def test_the_only_plain_request_reads_a_metric():
     requests = set().union(*(plain_requests(path) for path in ACT.glob("*.py")))
 
@@ -86,7 +159,8 @@ def test_without_a_second_switch_the_roles_hold_what_is_called_and_nothing_of_bi
 
     granted = set().union(*roles(workspace.plan("staging")).values())
 
-    assert granted == needed - BY_PREDEFINED_ROLE
+    keeper = of_keys("secret_manager") - OF_VALUES
+    assert granted == needed - BY_PREDEFINED_ROLE | keeper
 
 
 def test_acting_as_an_account_is_granted_only_where_the_policy_names_it(workspace):

@@ -15,7 +15,7 @@ from twinguard.policy import Environment
 
 pytestmark = pytest.mark.timeout(600)
 
-FUNCTIONS = ("on-budget-alert", "on-schedule", "dispatch-alert")
+FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "dispatch-alert")
 VARIABLES = {
     f'module.functions.google_cloudfunctions2_function.function["{name}"]' for name in FUNCTIONS
 }

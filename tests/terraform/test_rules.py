@@ -12,7 +12,7 @@ import pytest
 
 import planning
 from planning import BASIC_ROLES, ENVIRONMENTS, kind_of
-from twinguard import config, dispatch, notify
+from twinguard import audit_log, config, customer_keys, dispatch, notify
 from twinguard.decide.incidents import Incident
 from twinguard.decide.storm import ChannelState
 from twinguard.policy import Channel, Environment, is_control_plane
@@ -197,8 +197,9 @@ def test_records_expire_where_the_code_lets_them(plan, environment):
 
     assert run._expiry(Incident("x")) is not None
     assert run._expiry(ChannelState(Channel.EMAIL)) is None
-    assert expiring == kinds_that_expire() | {dispatch.INCIDENTS}
-    assert every == kinds() | {dispatch.INCIDENTS, dispatch.CHANNELS}
+    others = {dispatch.INCIDENTS, customer_keys.KIND}
+    assert expiring == kinds_that_expire() | others
+    assert every == kinds() | others | {dispatch.CHANNELS, audit_log.KIND}
 
 
 def journal_calls() -> Iterator[tuple[str, str, int]]:

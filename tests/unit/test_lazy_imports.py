@@ -25,6 +25,7 @@ FORBIDDEN = {
     *("stamina", "tenacity", "typer", "yaml"),
     *("twinguard.cli", "twinguard.refusal", "twinguard.standins"),
 }
+ONLY_FOR_KEYS = {"twinguard.key_flow", "twinguard.act.openai_admin", "twinguard.decide.rotation"}
 ONLY_FOR_ALERTS = {"twinguard.dispatch", "twinguard.notify"}
 SERVE = """
 import json, sys
@@ -47,6 +48,10 @@ SETTINGS = {
     "PAGERDUTY_INTEGRATION_KEY": "unused",
 }
 BUDGET = message(10)
+
+
+SECRET = {"eventType": "SECRET_ROTATE", "secretId": "projects/1/secrets/production-other"}
+OF_SOMEBODY_ELSE = Event("1", BUDGET.published_at, b"{}", SECRET)
 
 
 def task(name: str) -> Event:
@@ -82,8 +87,9 @@ def served(entry_point: str, event: Event) -> tuple[int, set[str]]:
 @pytest.mark.parametrize(
     ("entry_point", "event", "forbidden"),
     [
-        ("on_budget_alert", BUDGET, FORBIDDEN | ONLY_FOR_ALERTS),
-        ("on_schedule", task("expire"), FORBIDDEN | ONLY_FOR_ALERTS),
+        ("on_budget_alert", BUDGET, FORBIDDEN | ONLY_FOR_ALERTS | ONLY_FOR_KEYS),
+        ("on_schedule", task("expire"), FORBIDDEN | ONLY_FOR_ALERTS | ONLY_FOR_KEYS),
+        ("on_secret_event", OF_SOMEBODY_ELSE, FORBIDDEN | ONLY_FOR_ALERTS),
         ("dispatch_alert", task("flush"), FORBIDDEN),
     ],
 )

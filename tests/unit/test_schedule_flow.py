@@ -190,10 +190,11 @@ def test_expired_records_are_deleted_on_schedule():
     assert world.records.find("audit") == ()
 
 
-def test_a_hold_by_hand_ends_when_it_was_said_to():
+@pytest.mark.parametrize("key", ["manual", "savings"])
+def test_a_hold_by_hand_ends_when_it_was_said_to(key):
     world = World()
     until = TUESDAY_NIGHT + dt.timedelta(hours=2)
-    why = Why("manual", Strength.STOP, TUESDAY_NIGHT, until, "ops@example.com")
+    why = Why(key, Strength.STOP, TUESDAY_NIGHT, until, "ops@example.com")
     action = TakeHold(Resource(Kind.SERVICE, WORKER), why)
     world.pipeline(POLICY).executor("ops").carry_out((action,), TUESDAY_NIGHT)
 
@@ -276,7 +277,7 @@ def test_a_morning_whose_message_was_not_taken_says_the_same_when_it_comes_again
     [
         (
             scheduled("nap", TUESDAY_NIGHT),
-            "task 'nap' is unknown; the tasks are night, morning and expire",
+            "task 'nap' is unknown; the tasks are night, morning, expire, rotate, costs and report",
         ),
         (
             Event("1", TUESDAY_NIGHT, b'{"task": 3}', {}),

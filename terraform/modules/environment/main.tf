@@ -21,7 +21,7 @@ module "project" {
 module "keys" {
   source = "../keys"
 
-  api_keys            = var.policy.api_keys
+  api_keys            = local.standing_api_keys
   application_roles   = try(var.policy.application.roles, [])
   deletion_protection = var.policy.project.protected
   environment         = var.policy.environment
@@ -50,23 +50,27 @@ module "state" {
 module "functions" {
   source = "../functions"
 
-  budget_topic     = module.budgets.topic
-  bundle           = "${var.bundle}/${one(fileset(var.bundle, "twinguard-*.zip"))}"
-  channel_secrets  = local.channel_secrets
-  channel_settings = local.channel_settings
-  costs            = try(var.policy.billing_export.connected, false) ? "bigquery://?project=${var.policy.project.id}" : ""
-  environment      = var.policy.environment
-  labels           = local.labels
-  may_unlink       = var.may_unlink && var.policy.budget.cap.unlink_billing
-  name             = local.name
-  policy_json      = jsonencode(local.policy)
-  project_id       = module.project.id
-  records_url      = module.state.records_url
-  region           = var.policy.region
-  reporters        = local.accounts_of_application
-  schedule         = var.policy.schedule
-  services         = local.held_services
-  subscriptions    = local.held_subscriptions
+  budget_topic        = module.budgets.topic
+  bundle              = "${var.bundle}/${one(fileset(var.bundle, "twinguard-*.zip"))}"
+  channel_secrets     = local.channel_secrets
+  channel_settings    = local.channel_settings
+  costs               = try(var.policy.billing_export.connected, false) ? "bigquery://?project=${var.policy.project.id}" : ""
+  environment         = var.policy.environment
+  labels              = local.labels
+  may_unlink          = var.may_unlink && var.policy.budget.cap.unlink_billing
+  name                = local.name
+  openai_admin_secret = local.openai_admin_secret
+  policy_json         = jsonencode(local.policy)
+  project_id          = module.project.id
+  records_url         = module.state.records_url
+  region              = var.policy.region
+  reporters           = local.accounts_of_application
+  rotated_secrets     = local.rotated_secrets
+  rotates_api_keys    = length(local.rotated_api_keys) > 0
+  schedule            = var.policy.schedule
+  secret_topic        = "${local.name}-secret-events" # by its name: an id is known too late to plan with
+  services            = local.held_services
+  subscriptions       = local.held_subscriptions
 }
 
 module "observability" {

@@ -24,6 +24,8 @@ variable "policy" {
       requests_per_minute = number
       monthly_budget      = number
       project             = optional(string)
+      scopes              = optional(list(string), [])
+      key_days            = optional(number)
     }))
     neo4j     = optional(object({ uri = string, user = optional(string), password = optional(string) }))
     local_llm = optional(object({ endpoint = string, model = string }))
@@ -458,5 +460,17 @@ variable "policy" {
   validation {
     condition     = var.policy.env_file == null ? true : alltrue([for key in var.policy.env_file.age : can(regex("^age1[a-z0-9]{20,}$", key))]) && (var.policy.env_file.kms == null || can(regex("^projects/[a-z0-9-]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]+/cryptoKeys/[A-Za-z0-9_-]+$", var.policy.env_file.kms)))
     error_message = "environments/${var.environment}/policy.yaml: env_file.age must hold public keys of age, and env_file.kms the name of a key like projects/P/locations/L/keyRings/R/cryptoKeys/K; correct them."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : alltrue([for scope in var.policy.openai.scopes : can(regex("^[a-z][a-z0-9_.:-]{1,99}$", scope))])
+    error_message = "environments/${var.environment}/policy.yaml: openai.scopes must be written like api.model.request; correct them."
+  }
+  validation {
+    condition     = var.policy.openai == null ? true : (var.policy.openai.key_days == null ? true : contains(range(1, 366), var.policy.openai.key_days))
+    error_message = "environments/${var.environment}/policy.yaml: openai.key_days must be a whole number from 1 to 365; correct it."
+  }
+  validation {
+    condition     = try(var.policy.openai.key_days, null) == null ? true : alltrue([for name, secret in var.policy.secrets : var.policy.openai.key_days >= secret.rotation_days + 8 if contains(["openai-api-key", "test-api-keys"], name)])
+    error_message = "environments/${var.environment}/policy.yaml: openai.key_days: a key would end before it is rotated; write eight days more than rotation_days, or more."
   }
 }

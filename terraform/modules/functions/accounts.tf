@@ -7,6 +7,7 @@ locals {
   _account_ids = {
     on-budget-alert = "${var.name}-budget"
     on-schedule     = "${var.name}-schedule"
+    on-secret-event = "${var.name}-secrets"
     dispatch-alert  = "${var.name}-alerts"
     push            = "${var.name}-push"
     build           = "${var.name}-build"

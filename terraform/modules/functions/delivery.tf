@@ -81,6 +81,8 @@ resource "google_pubsub_subscription" "push" {
   depends_on = [
     google_cloud_run_v2_service_iam_member.push,
     google_pubsub_topic_iam_member.dead_letters,
+    # Whoever is told of a secret may rotate it by then; and secrets come after their topic.
+    google_secret_manager_secret_iam_member.rotator,
     google_service_account_iam_member.push_tokens,
   ]
 }

@@ -2,6 +2,9 @@
 # Entry points of functions/main.py as HTTP functions behind push subscriptions of our own.
 
 locals {
+  # It makes and ends keys, so only who rotates them gets it.
+  _openai = { for secret in var.openai_admin_secret[*] : "OPENAI_ADMIN_KEY" => secret }
+
   functions = {
     on-budget-alert = {
       topic   = var.budget_topic
@@ -11,7 +14,12 @@ locals {
     on-schedule = {
       topic   = google_pubsub_topic.topic["schedule"].name
       plain   = var.costs == "" ? {} : { TWINGUARD_COSTS = var.costs }
-      secrets = {}
+      secrets = local._openai
+    }
+    on-secret-event = {
+      topic   = var.secret_topic
+      plain   = {}
+      secrets = local._openai
     }
     dispatch-alert = {
       topic   = google_pubsub_topic.topic["alerts"].name

@@ -23,6 +23,7 @@ locals {
     {
       expire = { topic = "schedule", cron = "30 3 * * *" }
       flush  = { topic = "alerts", cron = "*/10 * * * *" }
+      rotate = { topic = "schedule", cron = "0 5 * * *" }
     },
     # The month is complete, and its late rows are there, by the fourth.
     var.costs == "" ? {} : {

@@ -11,10 +11,17 @@ locals {
     watcher             = ["monitoring.timeSeries.list", "run.operations.get"]
     actor               = ["iam.serviceAccounts.actAs"]
     billing_unlinker    = ["resourcemanager.projects.deleteBillingAssignment", "resourcemanager.projects.get"]
+    secret_keeper       = local._keeper
+    secret_rotator      = concat(local._keeper, ["secretmanager.versions.access", "secretmanager.versions.add"])
+    api_key_rotator = [
+      for verb in ["create", "delete", "get", "getKeyString", "list", "undelete", "update"] : "apikeys.keys.${verb}"
+    ]
   }
   roles = {
     for name, permissions in local._permissions : name => permissions
-    if(name != "billing_unlinker" || var.may_unlink) && (name != "actor" || length(local.actors) > 0)
+    if(name != "billing_unlinker" || var.may_unlink)
+    && (name != "actor" || length(local.actors) > 0)
+    && lookup(local._rotating_roles, name, true)
   }
 
   _service_grants = flatten([

@@ -66,7 +66,8 @@ resource "google_secret_manager_secret" "secret" {
   }
 
   lifecycle {
-    ignore_changes = [rotation[0].next_rotation_time]
+    # Secret Manager moves the time on; a rotation says which version is `current`.
+    ignore_changes = [rotation[0].next_rotation_time, version_aliases]
   }
 
   # Secret Manager checks that it may publish before it takes the topic.

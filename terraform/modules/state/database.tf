@@ -26,8 +26,8 @@ resource "google_firestore_database" "records" {
 
 # Kinds of records that functions/twinguard writes; a test compares them with the code.
 locals {
-  expiring = toset(["audit", "dead_letters", "holds", "incidents", "periods"])
-  lasting  = toset(["breakers", "budgets", "channels", "cost_notices", "nights"])
+  expiring = toset(["audit", "customer_keys", "dead_letters", "holds", "incidents", "periods"])
+  lasting  = toset(["audit_heads", "breakers", "budgets", "channels", "cost_notices", "nights"])
 }
 
 resource "google_firestore_field" "expiry" {

@@ -263,3 +263,27 @@ run "an_application_in_development_pretends_what_it_wants" {
     error_message = "The functions must get the blocks as they stand."
   }
 }
+
+run "an_openai_scope_with_spaces_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { openai = merge(var.policy.openai, { scopes = ["all of it"] }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_openai_key_of_ten_years_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { openai = merge(var.policy.openai, { key_days = 3650 }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_openai_key_that_ends_before_its_rotation_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { openai = merge(var.policy.openai, { key_days = 7 }) })
+  }
+  expect_failures = [var.policy]
+}

@@ -29,6 +29,7 @@ variables {
   project_id       = "living-twin-staging"
   records_url      = "firestore://living-twin-staging/twinguard-staging"
   region           = "europe-west1"
+  secret_topic     = "twinguard-staging-secret-events"
   schedule = {
     time_zone = "Europe/Brussels"
     night     = { at = "02:05", days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] }
@@ -49,7 +50,7 @@ run "a_slot_becomes_a_cron_in_its_time_zone" {
   command = plan
 
   assert {
-    condition     = { for task, job in google_cloud_scheduler_job.job : task => job.schedule } == { night = "5 2 * * *", morning = "30 6 * * 1,0", expire = "30 3 * * *", flush = "*/10 * * * *" }
+    condition     = { for task, job in google_cloud_scheduler_job.job : task => job.schedule } == { night = "5 2 * * *", morning = "30 6 * * 1,0", expire = "30 3 * * *", flush = "*/10 * * * *", rotate = "0 5 * * *" }
     error_message = "days are numbered from sunday"
   }
 
@@ -66,7 +67,7 @@ run "without_a_schedule_nothing_sleeps_but_digests_and_expiry_go_on" {
   }
 
   assert {
-    condition     = keys(google_cloud_scheduler_job.job) == ["expire", "flush"]
+    condition     = keys(google_cloud_scheduler_job.job) == ["expire", "flush", "rotate"]
     error_message = "a storm's digest and old records do not depend on nights"
   }
 }
@@ -75,7 +76,7 @@ run "a_task_goes_where_it_is_understood" {
   command = plan
 
   assert {
-    condition     = { for task, job in google_cloud_scheduler_job.job : task => "${basename(job.pubsub_target[0].topic_name)} ${job.pubsub_target[0].attributes.task}" } == { night = "twinguard-staging-schedule night", morning = "twinguard-staging-schedule morning", expire = "twinguard-staging-schedule expire", flush = "twinguard-staging-alerts flush" }
+    condition     = { for task, job in google_cloud_scheduler_job.job : task => "${basename(job.pubsub_target[0].topic_name)} ${job.pubsub_target[0].attributes.task}" } == { night = "twinguard-staging-schedule night", morning = "twinguard-staging-schedule morning", expire = "twinguard-staging-schedule expire", flush = "twinguard-staging-alerts flush", rotate = "twinguard-staging-schedule rotate" }
     error_message = "flush belongs to dispatch-alert"
   }
 }
@@ -84,7 +85,7 @@ run "each_function_runs_as_itself" {
   command = plan
 
   assert {
-    condition     = length(distinct([for item in google_cloudfunctions2_function.function : item.service_config[0].service_account_email])) == 3
+    condition     = length(distinct([for item in google_cloudfunctions2_function.function : item.service_config[0].service_account_email])) == 4
     error_message = "one account may do only what one entry point does"
   }
 
