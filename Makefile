@@ -20,10 +20,15 @@ unexport PYTHONDONTWRITEBYTECODE
 # $(call needs,NAME,EXAMPLE): stop with `NAME=EXAMPLE missing` where the variable is empty.
 needs = $(if $($(1)),,$(error $(1)=$(2) missing))
 changes = $(if $(APPLY),--apply)
+costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
+	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
 
-.PHONY: help demo drill scale-down-staging wake holds policy-check schema test lint types format \
+.PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
+	audit audit-verify audit-exposure secrets-scan
+.PHONY: evaluate-detection
+.PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
-	docs lock-providers check-resources cost-optimize-dev
+	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,8 +62,84 @@ cost-optimize-dev: $(VENV)/.cli ## Let development scale to zero: PROJECT=my-pro
 	$(call needs,PROJECT,my-project)
 	@$(CLI).savings --project $(PROJECT) $(changes)
 
+env: $(VENV)/.cli ## Write an environment file: ENV=staging; FROM=shell or template, not Secret Manager
+	$(call needs,ENV,staging)
+	@$(CLI).env --env $(ENV) $(if $(FROM),--from $(FROM))
+
+env-check: $(VENV)/.cli ## Compare environment files with the policies: ENV=staging for one, JSON=1
+	@$(CLI).env_check $(if $(ENV),--env $(ENV)) $(if $(FROM),--from $(FROM)) $(if $(JSON),--json)
+
+rotate: $(VENV)/.cli ## Replace a key: KEY=openai-api-key ENV=staging; CONFIRM=1 renewed by hand, APPLY=1 to do it
+	$(call needs,KEY,openai-api-key)$(call needs,ENV,staging)
+	@$(CLI).keys rotate --env $(ENV) --key $(KEY) $(if $(CONFIRM),--confirm) $(changes) \
+		$(if $(JSON),--json)
+
+block-key: $(VENV)/.cli ## End a key at its provider, now: KEY=openai-api-key ENV=staging, APPLY=1 to do it
+	$(call needs,KEY,openai-api-key)$(call needs,ENV,staging)
+	@$(CLI).keys block --env $(ENV) --key $(KEY) $(changes) $(if $(JSON),--json)
+
+rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is due: ENV=staging, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).keys rotations --env $(ENV) $(if $(JSON),--json)
+
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
+
+check-costs: $(VENV)/.cli ## Show what was spent and where the month ends: ENV=dev, SOURCE=export.parquet
+	$(call needs,ENV,dev)
+	@$(CLI).costs check --env $(ENV) $(costs) $(if $(TENANT),--tenant $(TENANT)) $(ARGS)
+
+cost-report: $(VENV)/.cli ## Write a report: ENV=dev, KIND=monthly|statement|quarterly, TO=reports
+	$(call needs,ENV,dev)
+	@$(CLI).costs report --env $(ENV) $(costs) $(if $(KIND),--kind $(KIND)) \
+		$(if $(TENANT),--tenant $(TENANT)) $(if $(TO),--to $(TO)) $(if $(MAIL),--mail) $(ARGS)
+
+budget-gate: $(VENV)/.cli ## Say whether a deployment may go on: ENV=staging, COMMENT=file for Markdown
+	$(call needs,ENV,staging)
+	@$(CLI).costs gate --env $(ENV) $(if $(SOURCE),--source $(SOURCE)) \
+		$(if $(COMMENT),--comment $(COMMENT)) $(ARGS)
+
+keys: $(VENV)/.cli ## List customers' keys: ENV=staging; TENANT, LABEL, KEY=id, STATE, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).customer_keys list --env $(ENV) $(if $(TENANT),--tenant $(TENANT)) \
+		$(if $(LABEL),--label '$(LABEL)') $(if $(KEY),--key $(KEY)) \
+		$(if $(STATE),--state $(STATE)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(JSON),--json)
+
+key-issue: $(VENV)/.cli ## Make a customer's key: ENV=staging TENANT=acme REASON='…'; SCOPES, EXPIRES, APPLY=1
+	$(call needs,ENV,staging)$(call needs,TENANT,acme)$(call needs,REASON,'why')
+	@$(CLI).customer_keys issue --env $(ENV) --tenant $(TENANT) --reason '$(REASON)' \
+		$(if $(LABEL),--label '$(LABEL)') $(if $(SCOPES),--scopes '$(SCOPES)') \
+		$(if $(EXPIRES),--expires $(EXPIRES)) $(if $(OUTPUT),--output $(OUTPUT)) $(changes) $(ARGS)
+
+key-rotate: $(VENV)/.cli ## Give a key a new secret: KEY=id ENV=staging REASON='…'; OVERLAP=24 hours, APPLY=1
+	$(call needs,ENV,staging)$(call needs,KEY,id)$(call needs,REASON,'why')
+	@$(CLI).customer_keys rotate --env $(ENV) --key '$(KEY)' --reason '$(REASON)' \
+		$(if $(OVERLAP),--overlap $(OVERLAP)) $(if $(OUTPUT),--output $(OUTPUT)) $(changes)
+
+key-disable key-enable key-delete: $(VENV)/.cli
+	$(call needs,ENV,staging)$(call needs,KEY,id)$(call needs,REASON,'why')
+	@$(CLI).customer_keys $(@:key-%=%) --env $(ENV) --key '$(KEY)' --reason '$(REASON)' $(changes)
+key-disable: ## Switch a customer's key off: KEY=id ENV=staging REASON='…', APPLY=1
+key-enable: ## Switch a customer's key on again: KEY=id ENV=staging REASON='…', APPLY=1
+key-delete: ## Delete a customer's key for good: KEY=id ENV=staging REASON='…', APPLY=1
+
+key-check: $(VENV)/.cli ## Say whether a key works, read from standard input: ENV=staging
+	$(call needs,ENV,staging)
+	@$(CLI).customer_keys check --env $(ENV) $(if $(JSON),--json) -
+
+audit: $(VENV)/.cli ## Show who touched which secret: ENV=staging; SECRET, ACTOR, SINCE=30d, JSON=1, LOG=1
+	$(call needs,ENV,staging)
+	@$(CLI).audit show --env $(ENV) $(if $(SECRET),--secret $(SECRET)) \
+		$(if $(ACTOR),--actor $(ACTOR)) $(if $(SINCE),--since $(SINCE)) \
+		$(if $(LOG),--log) $(if $(FILE),--file $(FILE)) $(if $(JSON),--json) $(ARGS)
+
+audit-verify: $(VENV)/.cli ## Check the security audit log, byte by byte: ENV=staging; FILE, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).audit verify --env $(ENV) $(if $(FILE),--file $(FILE)) $(if $(JSON),--json)
+
+audit-exposure: $(VENV)/.cli ## Find keys that anybody could use or nobody needs: ENV=staging, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).audit exposure --env $(ENV) $(if $(JSON),--json)
 
 # --- deploy it -------------------------------------------------------------------------------
 
@@ -86,6 +167,9 @@ lint: $(VENV)/.dev terraform-lint ## Check style: Python, YAML, shell, Terraform
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
 	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror
 
+secrets-scan: $(VENV)/.cli ## Look for keys in git's history and in the files that git would keep
+	@$(CLI).secrets_scan $(if $(FILES),--files) $(if $(JSON),--json)
+
 types: $(VENV)/.dev ## Check types, strictly
 	@$(RUN) -m mypy functions
 
@@ -110,6 +194,9 @@ docs: $(VENV)/.cli ## Rewrite the tables of inputs and outputs in the modules' R
 
 schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README's table
 	@$(CLI).policies --write
+
+evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; JSON=1, ARGS="--misses"
+	@$(CLI).evaluate_detection $(if $(JSON),--json) $(ARGS)
 
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
 	@for file in tests/bench/bench_*.py; do $(RUN) "$$file" || exit 1; done

@@ -22,7 +22,7 @@ def on_budget_alert(request: flask.Request) -> tuple[dict[str, object], int]:
 
 @functions_framework.http
 def on_schedule(request: flask.Request) -> tuple[dict[str, object], int]:
-    """Pub/Sub `schedule`: sleep at night, wake in the morning, end holds, rotate keys."""
+    """Pub/Sub `schedule`: sleep, wake, end holds, rotate keys, look at costs."""
     return answer(request)
 
 

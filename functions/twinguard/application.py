@@ -3,8 +3,7 @@
 
 Types and rules only: `make env` writes the file, `settings.py` reads it, secrets are elsewhere."""
 
-from __future__ import annotations
-
+# Annotations are values here, not texts: msgspec would compile each of them as a function starts.
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -28,7 +27,7 @@ SERVING = frozenset({Environment.PRODUCTION, Environment.STAGING})
 ENCRYPTED = ("neo4j+s://", "bolt+s://")
 _HOTTEST = 2
 _HOST = "[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
-_NEARBY = re.compile(r"[a-z0-9+]+://([A-Za-z0-9-]+|127\.0\.0\.1)(:[0-9]+)?")
+_NEARBY = r"[a-z0-9+]+://([A-Za-z0-9-]+|127\.0\.0\.1)(:[0-9]+)?"
 """A host without a dot is this machine, or a container beside the tests."""
 
 Text = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$")]
@@ -81,7 +80,7 @@ class Neo4j(Block, frozen=True, kw_only=True):
             "read",
         )
         refuse(
-            self.password is not None and not _NEARBY.fullmatch(self.uri),
+            self.password is not None and not re.fullmatch(_NEARBY, self.uri),
             "neo4j.password: a policy holds no secrets, and other machines can reach this "
             "database; remove user and password, and put them into secrets.neo4j-credentials",
         )

@@ -37,6 +37,9 @@ class Scope(Struct, frozen=True, kw_only=True):
 
 EVERYTHING = Scope()
 
+EVER = (dt.date(2000, 1, 1), dt.date(2199, 12, 31))
+"""The first and the last day that anybody's costs can be of."""
+
 
 def scope_of(policy: Policy) -> Scope:
     """The project, and in a shared one the label: as the environment's budget counts."""
@@ -67,8 +70,7 @@ class Ledger:
     @property
     def this_month(self) -> dt.date:
         """The month that the newest complete day is in, or today's where there are no costs."""
-        today = self.now.astimezone(INVOICE_CLOCK).date()
-        return month_of(self.freshness.through or today)
+        return month_of(self.freshness.through or self._today)
 
     def month(self, month: dt.date | None = None, tenant: str | None = None) -> Month:
         """All that is said about a month; the current one by default."""
@@ -92,8 +94,10 @@ class Ledger:
         return self._explained(self._found(self._answers(self.this_month, None), since))
 
     def ruled(self, oldest: dt.timedelta = gate.OLDEST) -> gate.Ruling:
-        """Whether a deployment may go on."""
-        month = self.month()
+        """Whether a deployment may go on, by the month that is running.
+
+        The newest complete day may still be in the month before, whose budget is over with it."""
+        month = self.month(self._today)
         return gate.ruled(month.overviews, self.freshness, self.policy.budget, self.now, oldest)
 
     def tenants(self, month: dt.date) -> tuple[str, ...]:
@@ -113,6 +117,10 @@ class Ledger:
         return self._asked(
             Query(by=by, first=month, last=last_of(month), basis=basis, tenant=tenant)
         )
+
+    @property
+    def _today(self) -> dt.date:
+        return self.now.astimezone(INVOICE_CLOCK).date()
 
     def _answers(self, month: dt.date, tenant: str | None) -> Mapping[Query, tuple[Line, ...]]:
         asked = overview.queries(
@@ -147,8 +155,8 @@ def found_scope(policy: Policy, source: Costs) -> Scope:
     scope = scope_of(policy)
     ever = Query(
         by=(),
-        first=dt.date(2000, 1, 1),
-        last=dt.date(2199, 12, 31),
+        first=EVER[0],
+        last=EVER[1],
         project=scope.project,
         environment=scope.environment,
     )

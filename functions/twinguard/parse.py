@@ -26,7 +26,7 @@ LARGEST = 1_000_000
 _MONEY_LIMIT = Decimal(10) ** 15
 _FINEST = -20
 """Digits behind the point: a cost with millions of them would fill the memory when written out."""
-_SECRET_NAME = re.compile("projects/[^/]+/secrets/[A-Za-z0-9_-]{1,255}")
+_SECRET_ID = "projects/[^/]+/secrets/[A-Za-z0-9_-]{1,255}"  # noqa: S105 - the form of a name
 _SECRET_FORMAT = "JSON_API_V1"  # noqa: S105 - the name of a format
 _T = TypeVar("_T")
 
@@ -155,7 +155,7 @@ def secret(event: Event) -> SecretNotice:
     """The notification of Secret Manager in an event; its data, the secret as JSON, is not read."""
     kind, name = event.attributes.get("eventType", ""), event.attributes.get("secretId", "")
     form = event.attributes.get("dataFormat", _SECRET_FORMAT)
-    if not _SECRET_NAME.fullmatch(name) or not kind:
+    if not re.fullmatch(_SECRET_ID, name) or not kind:
         raise BadEvent("eventType or secretId is missing; only Secret Manager may publish here")
     if form != _SECRET_FORMAT:
         raise BadEvent(f"dataFormat is {form!r}; this version reads {_SECRET_FORMAT}")

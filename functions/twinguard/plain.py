@@ -25,10 +25,10 @@ LONGEST_NUMBER = 15
 
 Raw: TypeAlias = "str | int | bool | Decimal | dt.date | list[Raw] | dict[str, Raw] | None"
 
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-_FRACTION = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_AMBIGUOUS = re.compile(
+# Patterns as texts: what a function never matches is never compiled there.
+_NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_AMBIGUOUS = (
     r"(?i)y|yes|n|no|on|off|true|false|null|[-+]?\.inf|\.nan|[-+]?\.?[0-9][0-9a-fox_.,:+-]*"
 )
 _WORDS: dict[str, Raw] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -106,9 +106,13 @@ def from_yaml(text: str, source: str) -> Raw:
     return _value(node, "", source)
 
 
+def _is_number(text: str) -> bool:
+    return re.fullmatch(_NUMBER, text) is not None
+
+
 def number(text: str) -> Decimal | int:
     """The number in plain digits, or ValueError."""
-    if len(text) > LONGEST_NUMBER or not (_INTEGER.fullmatch(text) or _FRACTION.fullmatch(text)):
+    if len(text) > LONGEST_NUMBER or not _is_number(text):
         raise ValueError(
             f"{text[:20]} is not a number of at most {LONGEST_NUMBER} digits; "
             "write it out, as 1500 or 12.34"
@@ -159,13 +163,13 @@ def _plain(text: str, at: str, source: str) -> Raw:
     if text in _WORDS:
         return _WORDS[text]
     try:
-        if _INTEGER.fullmatch(text) or _FRACTION.fullmatch(text):
+        if _is_number(text):
             return number(text)
-        if _DATE.fullmatch(text):
+        if re.fullmatch(_DATE, text):
             return dt.date.fromisoformat(text)
     except ValueError as err:
         refuse(source, at, f"{err}")
-    if _AMBIGUOUS.fullmatch(text):
+    if re.fullmatch(_AMBIGUOUS, text):
         refuse(
             source,
             at,

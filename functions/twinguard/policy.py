@@ -3,8 +3,7 @@
 
 Types only, no files and no clock; `config.py` reads the files and turns refusals into messages."""
 
-from __future__ import annotations
-
+# Annotations are values here, not texts: msgspec would compile each of them as a function starts.
 import re
 from decimal import Decimal
 from typing import Annotated

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The block of a policy that says when the environment sleeps. The whole is in `policy.py`."""
 
-from __future__ import annotations
-
+# Annotations are values here, not texts: msgspec would compile each of them as a function starts.
 import datetime as dt
 from typing import Annotated
 

@@ -14,16 +14,18 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
-    ("blocks", "errors", "readers", "words"),
-    ("provisions", "sleep"),
+    ("blocks", "errors", "readers", "secret_text", "words"),
+    ("application", "caps", "provisions", "sleep"),
     ("policy",),
     ("decide",),
-    ("logs", "plain", "ports", "refusal"),
-    ("callers", "config", "journal", "parse"),
-    ("act", "billing", "llm", "notify", "state"),
-    ("reports",),
-    ("dispatch", "flow"),
-    ("budget_flow",),
+    ("key_ports", "logs", "plain", "ports", "refusal"),
+    ("audit_log", "callers", "config", "journal", "parse", "peppers"),
+    ("customer_keys", "key_records"),
+    ("act", "llm", "notify", "state"),
+    ("billing", "inventory"),
+    ("env_files", "reports"),
+    ("costs", "dispatch", "flow", "key_steps", "settings"),
+    ("budget_flow", "cost_flow", "key_flow"),
     ("schedule_flow",),
     ("pipeline",),
     ("wiring",),
@@ -35,13 +37,16 @@ LAYERS = (
 CORE = {
     *("__future__", "collections", "collections.abc", "datetime", "decimal"),
     *("enum", "fractions", "functools", "hashlib", "itertools", "json", "math", "operator", "re"),
-    *("statistics", "typing", "zoneinfo"),
+    *("statistics", "typing", "zlib", "zoneinfo"),
     *("msgspec", "msgspec.structs"),
 }
 """What `decide/` may use: nothing that touches the world. Values are msgspec structs (ADR 2)."""
 
 CLOCKS = {"now", "today", "utcnow", "time", "time_ns", "monotonic", "perf_counter"}
-VENDORS = {"aiosmtpd", "google", "redis", "requests", "rich", "stamina", "typer", "yaml"}
+VENDORS = {
+    *("aiosmtpd", "duckdb", "google", "jinja2", "redis", "requests", "rich", "sqlglot", "stamina"),
+    *("typer", "vl_convert", "yaml"),
+}
 
 
 def part_of(path: Path) -> str:

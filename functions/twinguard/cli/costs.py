@@ -21,6 +21,7 @@ from twinguard.cli import costs_output as output
 from twinguard.cli.costs_source import Opened, opened
 from twinguard.cli.exits import USAGE, exiting
 from twinguard.cli.progress import watched
+from twinguard.costs import EVER
 from twinguard.decide import gate
 from twinguard.decide.spend import Basis, Dimension
 from twinguard.decide.stands import limit_of
@@ -118,7 +119,7 @@ def budget_gate(
         ruling = found.ledger.ruled(dt.timedelta(hours=oldest))
         text = gate.comment(ruling, found.policy.environment)
         if comment is not None and str(comment) != "-":
-            comment.write_text(text, encoding="utf-8")
+            _written(comment, text)
         output.ruling(found, ruling, text if str(comment) == "-" else "", as_json=as_json)
         raise typer.Exit(ruling.verdict.value)
 
@@ -167,9 +168,21 @@ def _month(text: str) -> dt.date | None:
     if not text:
         return None
     try:
-        return dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
+        found = dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=dt.UTC).date()
     except ValueError as err:
         raise Misconfigured(f"--month {text!r} is no month; write it like 2026-10") from err
+    if not EVER[0] <= found <= EVER[1]:
+        raise Misconfigured(f"--month {text!r}: nobody has costs of then; write it like 2026-10")
+    return found
+
+
+def _written(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as err:
+        raise Misconfigured(
+            f"{path}: the comment cannot be written there ({err.strerror}); name another file"
+        ) from err
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from twinguard import config
 from twinguard.billing import open_costs
 from twinguard.cli.progress import reading
-from twinguard.costs import EVERYTHING, Ledger, Scope, found_scope
+from twinguard.costs import EVERYTHING, Ledger, Scope, found_scope, scope_of
 from twinguard.decide.spend import Dimension
 from twinguard.errors import Misconfigured
 from twinguard.policy import Policy
@@ -85,7 +85,7 @@ def opened(
     costs = _costs(place, policy)
     try:
         chosen = Scope(project=project) if project and not is_sample else None
-        scope = chosen or found_scope(policy, costs)
+        scope = chosen or _scope(place, policy, costs)
         if scope == EVERYTHING:
             notes.append(
                 f"{place} has no costs of project {policy.project.id}: all of it is shown."
@@ -102,6 +102,14 @@ def _connected(policy: Policy) -> str:
     return "bigquery://" if export is not None and export.connected else ""
 
 
+def _scope(place: str, policy: Policy, costs: Costs) -> Scope:
+    """Google's own table knows all projects: one without costs there has none yet.
+
+    To look through all its years for one would also be dear."""
+    is_table = place.startswith("bigquery://")
+    return scope_of(policy) if is_table else found_scope(policy, costs)
+
+
 def _costs(place: str, policy: Policy) -> Costs:
     if "://" in place and not place.startswith(("file://", "focus://")):
         return open_costs(place, policy)
@@ -116,9 +124,15 @@ def _sample(policy: Policy, now: dt.datetime) -> Path:
     from twinguard.standins.sample_costs import write
 
     path = SAMPLES / f"{policy.environment}-{now:%Y-%m-%d}.jsonl"
-    if not path.exists():
-        SAMPLES.mkdir(parents=True, exist_ok=True)
-        for old in SAMPLES.glob(f"{policy.environment}-*.jsonl"):
-            old.unlink(missing_ok=True)
-        write(policy, now, path)
+    try:
+        if not path.exists():
+            SAMPLES.mkdir(parents=True, exist_ok=True)
+            for old in SAMPLES.glob(f"{policy.environment}-*.jsonl"):
+                old.unlink(missing_ok=True)
+            write(policy, now, path)
+    except OSError as err:
+        raise Misconfigured(
+            f"{SAMPLES}: the sample cannot be written there ({err.strerror}); make the folder "
+            f"writable, or name a source: {_FORMS}"
+        ) from err
     return path

@@ -78,6 +78,11 @@ def _weighed(
     if stand.basis >= limit:
         spent, most = money(stand.basis, currency), money(limit, currency)
         return Verdict.OVER, f"{spent} is spent: {stand.name} allows {most}."
+    if freshness.newest is None and freshness.through is not None:
+        return Verdict.OLD, (
+            f"{freshness.source} does not say when its costs were written, so nobody can tell how "
+            "old they are: judge by Google's export, or by a file with the column x_ExportTime."
+        )
     if freshness.newest is None:
         return Verdict.OLD, "There are no costs to judge by: see that the billing export is on."
     age = now - freshness.newest

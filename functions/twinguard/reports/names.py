@@ -5,6 +5,8 @@ Pure. Escaping for Markdown or HTML is the renderers'; this is about what a pers
 
 from __future__ import annotations
 
+import hashlib
+
 from twinguard.decide.spend import UNATTRIBUTED
 
 LONGEST = 64
@@ -41,6 +43,14 @@ def slug(text: str) -> str:
     """A text as part of a file's name: lower case ASCII letters, digits and hyphens."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower())
     return "-".join(part for part in kept.split("-") if part)[:LONGEST] or "unnamed"
+
+
+def distinct_slug(text: str) -> str:
+    """As `slug`, and never the same for two texts: ACME's file must not replace acme's."""
+    found = slug(text)
+    if found == text:
+        return found
+    return f"{found}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
 
 
 def _visible(char: str) -> str:

@@ -22,7 +22,7 @@ from twinguard.reports.document import (
     Section,
     Table,
 )
-from twinguard.reports.names import ROUNDING, TOTAL, named, one_line, slug
+from twinguard.reports.names import ROUNDING, TOTAL, distinct_slug, named, one_line
 from twinguard.reports.parts import WORDS, is_told, lost_by_rounding, part_table
 from twinguard.reports.stamps import is_complete, listed, month_name, stamp
 
@@ -42,7 +42,7 @@ def statement(
     is_final = all(is_complete(o.freshness, o.month) for o in overviews)
     state = "" if is_final else " so far: the month is not complete"
     return Document(
-        name=f"statement-{slug(tenant)}-{first.month:%Y-%m}",
+        name=f"statement-{distinct_slug(tenant)}-{first.month:%Y-%m}",
         title=f"Statement for {named(tenant)}, {month_name(first.month)}",
         subtitle=f"{totals}{state}.",
         stamp=stamp((o.freshness for o in overviews), last),
