@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`scripts/api_security_monitor.py`: replay, simulate, follow and report the theft of API keys.
+
+What is found is decided in `decide/threats`; files are read in `api_security_files.py`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from twinguard.cli import api_security_files as files
+from twinguard.cli.exits import exiting
+from twinguard.cli.security_monitor import key_id_of
+from twinguard.config import environment_named
+from twinguard.decide.threats.memory import Watch
+from twinguard.decide.threats.values import Finding, ThreatLevel
+from twinguard.errors import Misconfigured
+from twinguard.peppers import Peppers
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+COLOURS = {
+    ThreatLevel.CRITICAL: "bold red",
+    ThreatLevel.HIGH: "red",
+    ThreatLevel.MEDIUM: "yellow",
+    ThreatLevel.LOW: "cyan",
+}
+
+
+@app.command()
+def main(
+    *,
+    environment: Annotated[str, typer.Option(help="production, staging, development, ci.")] = "",
+    replay: Annotated[Path | None, typer.Option(help="Events to read, JSONL or JSONL.gz.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Keys with quotas, JSONL.")] = None,
+    geo: Annotated[Path | None, typer.Option(help="CSV: ip,country,network_kind,operator.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write findings to this file, JSONL.")] = None,
+    api_key: Annotated[
+        str, typer.Option(help="Only this key id; - reads a key from standard input.")
+    ] = "",
+    report: Annotated[bool, typer.Option("--report", help="Print a summary by key.")] = False,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="Go on reading what is added to the file.")
+    ] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Run documented attacks on made-up traffic.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of --simulate.")] = 1,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Count lines that cannot be read, and go on.")
+    ] = False,
+) -> None:
+    """Find stolen API keys in recorded or growing logs of requests.
+
+    Examples: --replay events.jsonl.gz --geo geo.csv --output detections.jsonl ·
+    --replay events.jsonl --report · --environment production --replay events.jsonl --continuous ·
+    --environment development --simulate
+
+    Exit codes: 0 done, 2 wrong usage or a file that cannot be read."""
+    with exiting():
+        name = environment_named(environment).value if environment else ""
+        if simulate:
+            _simulate(seed)
+            return
+        if replay is None:
+            raise Misconfigured("name what to read: --replay EVENTS.jsonl, or use --simulate")
+        if output is None and not (report or continuous or api_key):
+            raise Misconfigured(
+                "name where findings go: --output DETECTIONS.jsonl; or --report for a summary"
+            )
+        only = _only(api_key)
+        known = files.keys_of(keys, name)
+        watch = Watch(known.values(), files.places_of(geo))
+        source = files.Events(
+            replay,
+            is_lenient=lenient,
+            is_followed=continuous,
+            skipped=frozenset() if not name else files.others(keys, name),
+        )
+        found = _run(watch, source, output, only, is_live=continuous)
+        if report or api_key:
+            _report(watch, found, only)
+        _tell(watch, source, found, output)
+
+
+def _run(
+    watch: Watch, source: files.Events, output: Path | None, only: str, *, is_live: bool
+) -> list[Finding]:
+    found: list[Finding] = []
+    console = Console(stderr=True)
+    with source.watched(console) as uses, files.writing(output) as write:
+        try:
+            for use in uses:
+                if only and use.key_id != only:
+                    continue
+                for finding in watch.observe(use):
+                    write(finding)
+                    if is_live:
+                        _say(console, finding)
+                    else:
+                        found.append(finding)
+        except KeyboardInterrupt:
+            if not is_live:
+                raise
+    return found
+
+
+def _only(api_key: str) -> str:
+    """The key id that is meant; a raw key is read from standard input only and let go at once."""
+    if api_key != "-":
+        return api_key
+    return key_id_of(sys.stdin.readline().strip(), Peppers.read(files.environ()))
+
+
+def _say(console: Console, finding: Finding) -> None:
+    level = finding.threat_level
+    console.print(
+        f"{finding.timestamp:%Y-%m-%d %H:%M:%S} {level:8} {finding.key_id} {finding.detector}",
+        style=COLOURS[level],
+        markup=False,
+    )
+
+
+def _report(watch: Watch, found: list[Finding], only: str) -> None:
+    table = Table("key", "level", "findings", "first", "strongest reasons", title_justify="left")
+    by_key: dict[str, list[Finding]] = {}
+    for finding in found:
+        by_key.setdefault(finding.key_id, []).append(finding)
+    worst = {key: max(of, key=lambda f: f.threat_level.rank) for key, of in by_key.items()}
+    for key in sorted(worst, key=lambda key: (-worst[key].threat_level.rank, key)):
+        finding, reasons = worst[key], worst[key].evidence["reasons"]
+        ordered = (
+            sorted(reasons, key=lambda r: -reasons[r])[:3] if isinstance(reasons, dict) else []
+        )
+        table.add_row(
+            key,
+            finding.threat_level,
+            str(len(by_key[key])),
+            f"{by_key[key][0].timestamp:%Y-%m-%d %H:%M:%S}",
+            ", ".join(word.replace("_", " ") for word in ordered),
+            style=COLOURS[finding.threat_level],
+        )
+    console = Console()
+    console.print(table)
+    if only and (baseline := watch.baseline(only)) is not None:
+        console.print_json(
+            data={
+                "avg_requests_per_hour": round(baseline.avg_requests_per_hour, 1),
+                "typical_hours": baseline.typical_hours,
+                "typical_countries": baseline.typical_countries,
+                "typical_ips": baseline.typical_ips[:10],
+                "max_concurrent_ips": baseline.max_concurrent_ips,
+            }
+        )
+
+
+def _tell(watch: Watch, source: files.Events, found: list[Finding], output: Path | None) -> None:
+    levels = Counter(finding.threat_level for finding in found)
+    counted = ", ".join(f"{levels[level]} {level}" for level in reversed(ThreatLevel))
+    where = f" in {output}" if output else ""
+    typer.echo(f"{source.read:,} events, {len(found)} findings{where}: {counted}", err=True)
+    if source.unreadable:
+        typer.echo(f"{source.unreadable} lines could not be read; first: {source.first}", err=True)
+    if watch.late:
+        typer.echo(
+            f"{watch.late} events were older than their key's newest and changed nothing", err=True
+        )
+
+
+def _simulate(seed: int) -> None:
+    """Documented attacks on made-up traffic: found, level, time to HIGH, requests served."""
+    from twinguard.cli.evaluate_detection import simulated
+
+    simulated(seed)
+
+
+if __name__ == "__main__":
+    app()

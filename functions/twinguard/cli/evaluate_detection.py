@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make evaluate-detection`: detection and strategy.md's literal rules on made-up traffic.
+
+Judging is in `detection_score.py`, the traffic in `standins/traffic.py`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ProcessPoolExecutor
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from twinguard.cli.detection_score import Score, Sums, scored
+from twinguard.decide.threats.memory import Watch
+from twinguard.decide.threats.values import KeyFacts, NetworkKind, Place, Use
+from twinguard.standins.literal_rules import LiteralRules
+from twinguard.standins.traffic import traffic
+
+DEV_SEEDS = "1-6"
+HELD_BACK = "101-106"
+"""Nothing was tuned on these."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Told = tuple[float, str, int]
+"""When, which key, which level's rank."""
+
+
+def run(seed: int, days: int, keys: int, rounds: int) -> tuple[Score, Score]:
+    """What detection and what the literal rules find in one seed's traffic."""
+    made = traffic(seed, days, keys, rounds=rounds)
+    geo = made.world.geo
+
+    def place_of(ip: str) -> Place | None:
+        found = geo.get(ip)
+        return Place(found[0], NetworkKind(found[1]), found[2]) if found else None
+
+    watch = Watch([KeyFacts(key.name) for key in made.keys], place_of)
+    countries: dict[str, str] = {}
+    literal = LiteralRules(countries)
+    ours: list[Told] = []
+    theirs: list[Told] = []
+    benign, active = 0, set()
+    last: dict[tuple[str, int], float] = {}
+    for event in made.events:
+        at = dt.datetime.fromtimestamp(event.at, dt.UTC)
+        use = Use(at, event.key, event.ip, event.agent, event.path, event.status)
+        ours += [(event.at, event.key, f.threat_level.rank) for f in watch.observe(use)]
+        if event.ip in geo:
+            countries.setdefault(event.ip, geo[event.ip][0])
+        for _, level in literal.observe(use):
+            # What is said again within the hour is one finding.
+            if event.at - last.get((event.key, level.rank), 0.0) > 3600:  # noqa: PLR2004
+                last[event.key, level.rank] = event.at
+                theirs.append((event.at, event.key, level.rank))
+        benign += not event.attack
+        active.add((event.key, int(event.at // 86400)))
+    return (
+        scored(made.thefts, ours, benign, len(active), seed, made.keys),
+        scored(made.thefts, theirs, benign, len(active), seed, made.keys),
+    )
+
+
+@app.command()
+def main(
+    *,
+    seeds: Annotated[str, typer.Option(help="As 1-6 or 3,5; these were tuned on.")] = DEV_SEEDS,
+    held_back: Annotated[str, typer.Option(help="Nothing was tuned on these.")] = HELD_BACK,
+    days: Annotated[int, typer.Option(min=5)] = 21,
+    keys: Annotated[int, typer.Option(min=18)] = 72,
+    rounds: Annotated[int, typer.Option(min=1, help="Each attack so many times a seed.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    misses: Annotated[bool, typer.Option(help="List what was missed and what was wrong.")] = False,
+) -> None:
+    """Print how many thefts are found, how fast, and how many findings are wrong."""
+    found: dict[str, Sums] = {}
+    wrong: list[str] = []
+    groups = {"seeds": _numbers(seeds), "held back": _numbers(held_back)}
+    jobs = [(name, seed) for name, group in groups.items() for seed in group]
+    with ProcessPoolExecutor(2) as pool:
+        results = pool.map(run, *zip(*((s, days, keys, rounds) for _, s in jobs), strict=True))
+        watched = track(
+            zip(jobs, results, strict=True),
+            "evaluating",
+            len(jobs),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        for (name, _), (ours, theirs) in watched:
+            found.setdefault(f"detection, {name}", Sums()).add(ours)
+            found.setdefault(f"strategy.md's rules, {name}", Sums()).add(theirs)
+            wrong += [f"{name}: {line}" for line in ours.notes]
+    if as_json:
+        typer.echo(msgspec.json.encode({name: sums.figures() for name, sums in found.items()}))
+        return
+    console = Console()
+    for name, sums in found.items():
+        console.print(_table(name, sums))
+    if misses:
+        console.print(*wrong, sep="\n", markup=False)
+
+
+def simulated(seed: int) -> None:
+    """Documented attacks on one seed's traffic, as a table."""
+    ours, _ = run(seed, 14, 54, 1)
+    sums = Sums()
+    sums.add(ours)
+    Console().print(_table(f"simulated traffic, seed {seed}", sums))
+
+
+def _table(name: str, sums: Sums) -> Table:
+    table = Table(title=name, title_justify="left")
+    for column in ("scenario", "thefts", "≥ MEDIUM", "≥ HIGH", "time to HIGH", "served"):
+        table.add_column(column, justify="left" if column == "scenario" else "right")
+    for row in sums.rows():
+        table.add_row(*row)
+    for line in sums.false_rows():
+        table.add_row(*line)
+    return table
+
+
+def _numbers(text: str) -> list[int]:
+    found: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Add the detectors up to a level, and say it by the one that saw most. Pure.
+
+Agreement raises the level: no detector's bits alone reach HIGH, and volume of known sources never
+goes beyond MEDIUM, because that is a question of cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from twinguard.decide.threats.baseline import AGENT, COUNTRY, KIND, NETWORK, Baseline
+from twinguard.decide.threats.detectors import DETECTORS
+from twinguard.decide.threats.rules import Rules
+from twinguard.decide.threats.values import Detector, Fact, Finding, Signal, ThreatLevel, Use
+from twinguard.decide.threats.window import Window
+
+_VOLUME = {Detector.USAGE_SPIKE, Detector.BURST}
+_FOREIGN = (NETWORK, COUNTRY, KIND, AGENT)
+_TELLING = 2.0
+"""Bits from which on a detector agrees."""
+
+
+class Assessment(Struct, frozen=True):
+    """The level of a window, None for nothing; the signals behind it, the strongest first."""
+
+    level: ThreatLevel | None
+    bits: float
+    signals: tuple[Signal, ...]
+
+
+def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assessment:
+    """What all detectors together make of a window."""
+    signals = [detect(use, window, baseline, rules) for detect in DETECTORS]
+    signals.sort(key=lambda signal: -signal.bits)
+    bits = sum(signal.bits for signal in signals)
+    level = _of_strange(window, signals, bits, rules) if window.strange else _of_known(signals)
+    return Assessment(level, bits, tuple(signals))
+
+
+def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel) -> Finding:
+    """The finding of an assessment, with the numbers of every detector that agreed."""
+    strongest = assessment.signals[0]
+    reasons = {
+        name: round(bits, 1) for one in assessment.signals for name, bits in one.parts.items()
+    }
+    evidence: dict[str, Fact] = {
+        "bits": round(assessment.bits, 1),
+        "reasons": reasons,
+        "strange_requests": window.strange,
+        "strange_since": round(window.since) if window.strange else None,
+        "address": use.ip[:48],
+    }
+    for signal in assessment.signals:
+        if signal is strongest or signal.bits >= _TELLING:
+            evidence |= signal.evidence
+    return Finding(use.at, use.key_id, strongest.detector, level, evidence)
+
+
+def _of_known(signals: Sequence[Signal]) -> ThreatLevel | None:
+    """Known sources only: too many requests are watched, far too many are slowed down."""
+    by = {signal.detector: signal.bits for signal in signals}
+    if not by[Detector.BURST]:
+        return None
+    if by[Detector.BURST] + by[Detector.USAGE_SPIKE] >= 11:  # noqa: PLR2004 - both at once
+        return ThreatLevel.MEDIUM
+    return ThreatLevel.LOW
+
+
+def _of_strange(
+    window: Window, signals: Sequence[Signal], bits: float, rules: Rules
+) -> ThreatLevel | None:
+    limits = (rules.low, rules.medium, rules.high, rules.critical)
+    found = None
+    for level, limit, least in zip(ThreatLevel, limits, rules.requests, strict=True):
+        if bits < limit or window.strange < least:
+            break
+        found = level
+    if found is not None and not any(window.novel[at] for at in _FOREIGN):
+        # An operator and an agent that are known: more machines, or a question of cost.
+        return min(found, ThreatLevel.MEDIUM, key=lambda level: level.rank)
+    agreeing = [signal for signal in signals if signal.bits >= _TELLING]
+    if found in {ThreatLevel.HIGH, ThreatLevel.CRITICAL} and len(agreeing) < 2:  # noqa: PLR2004
+        return ThreatLevel.MEDIUM
+    if found is ThreatLevel.CRITICAL and not _is_certain(window, signals):
+        return ThreatLevel.HIGH
+    return found
+
+
+def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
+    """Something is new, and there is much of it or it is known to be hostile."""
+    volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
+    hostile = window.is_scanner or window.is_flagged
+    return volume >= _TELLING or (hostile and window.succeeded > 0)

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""strategy.md's five detectors: pure functions over (use, window, baseline, rules).
+
+Each says in bits how much better theft explains what it sees than the key's own past does, and
+why, in numbers. None decides alone: `assess.py` adds them up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from twinguard.decide.threats.baseline import (
+    ADDRESS,
+    AGENT,
+    COUNTRY,
+    DIMENSIONS,
+    KIND,
+    NETWORK,
+    PATH,
+    Baseline,
+)
+from twinguard.decide.threats.places import apart_km
+from twinguard.decide.threats.rules import Rules
+from twinguard.decide.threats.values import Detector, Fact, NetworkKind, Signal, Use
+from twinguard.decide.threats.window import Novel, Window
+
+_FASTEST_KMH = 900.0
+_FARTHEST_GUESS_KM = 700.0
+_BREADTH = 0.5
+"""New values come in company (one job, many runners): each beyond the first counts half."""
+
+_RARE = 0.15
+"""An hour of the week that saw use less often is unusual."""
+
+_SETTLED = 48.0
+"""Active hours after which the week and the usual volume are taken for known."""
+
+
+def surprise(count: int, expected: float) -> float:
+    """Bits of seeing so many new values where so many were expected; 0 where they were."""
+    if count <= expected or not count:
+        return 0.0
+    single = -math.log2(-math.expm1(-expected))
+    bits = (math.lgamma(count + 1) + expected) / math.log(2) - count * math.log2(expected)
+    return single + _BREADTH * max(0.0, bits - single)
+
+
+def novelty(novel: Sequence[Novel], window: Window, baseline: Baseline, dimension: int) -> float:
+    """How surprising the new values of one dimension are for a key of this churn."""
+    if not novel:
+        return 0.0
+    mature = baseline.maturity(window.hour)
+    single = mature * max(surprise(1, one.churn) * (1 - one.trust) for one in novel)
+    fresh = sorted(one.since for one in novel if not one.trust)
+    if len(fresh) < 3:  # noqa: PLR2004 - two are one that moves: a line and a phone
+        return single
+    hours = max(1.0, min(window.hours, (window.at - fresh[0]) / 3600))
+    churn = min(one.churn for one in novel if not one.trust)
+    broad = mature * surprise(len(fresh) - 1, churn * hours)
+    # Many addresses of one network are one event: machines were added.
+    return max(single, min(broad, single + 2) if dimension == ADDRESS else broad)
+
+
+def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
+    """New addresses, networks, countries and kinds of network, and travel nobody can have made.
+
+    They lie inside one another, so the most surprising counts and the others are not added."""
+    by = {
+        DIMENSIONS[at]: novelty(window.novel[at], window, baseline, at)
+        for at in (ADDRESS, NETWORK, COUNTRY, KIND)
+    }
+    parts: dict[str, float] = {}
+    best = min(max(by.values()), rules.source_bits)
+    if best:
+        parts["new_source"] = best
+    weight = min(1.0, best / 5)
+    if best and not window.novel[NETWORK] and not window.novel[AGENT]:
+        parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
+    if window.novel[COUNTRY]:
+        parts["new_country"] = 2.0 * weight
+    if window.novel[KIND]:
+        kinds = {one.value for one in window.novel[KIND]}
+        parts["new_kind_of_network"] = 2.5 * weight if kinds & _SERVERS else 2.0 * weight
+    elif weight and NetworkKind.PROXY in window.kinds:
+        parts["proxy"] = 2.0 * weight
+    km, hours = _travel(window)
+    if km and weight and km / _FASTEST_KMH > hours:
+        usual = baseline.several / (baseline.active + 1)
+        # Servers of a key that lives on servers do not travel: another region was added.
+        servers = NetworkKind.HOSTING in window.kinds and not window.novel[KIND]
+        parts["impossible_travel"] = max(0.0, 3.0 - 6 * usual) * weight * (0.3 if servers else 1.0)
+    evidence: dict[str, Fact] = {
+        "novelty_bits": _rounded(by),
+        "new_addresses": _values(window.novel[ADDRESS]),
+        "new_networks": _values(window.novel[NETWORK]),
+        "new_countries": _values(window.novel[COUNTRY]),
+        "new_kinds": _values(window.novel[KIND]),
+        "usual_countries": baseline.typical_countries[:5],
+        "km_from_last_country": round(km),
+        "hours_since_last_known_use": round(hours, 2),
+    }
+    return Signal(Detector.GEOGRAPHIC_ANOMALY, _kept(parts), evidence)
+
+
+_PEOPLE = {NetworkKind.EYEBALL, NetworkKind.MOBILE}
+_SERVERS = {NetworkKind.HOSTING, NetworkKind.PROXY}
+
+
+def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
+    """Strange and known sources at the same time, or one strange source on several keys."""
+    parts: dict[str, float] = {}
+    gap = window.at - window.known_at
+    is_strange = window.strange > 0
+    usual = (baseline.several + 0.5) / (baseline.active + 1)
+    has_source = any(window.novel[at] for at in (ADDRESS, NETWORK, COUNTRY))
+    if is_strange and has_source and gap <= rules.active_seconds:
+        turns = min(1.0, (1 + window.changes) / 3)
+        parts["beside_known_sources"] = min(3.0, max(1.0, -math.log2(usual))) * turns
+    elif is_strange and baseline.active >= _SETTLED and has_source:
+        due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
+        if due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
+            parts["known_sources_moved"] = -3.0
+        elif not window.novel[AGENT] and not window.changes and set(window.kinds) <= _PEOPLE:
+            parts["a_person_may_have_moved"] = -2.5
+    if window.other_keys:
+        several = 1.5 * math.log2(1 + window.other_keys)
+        parts["same_source_on_other_keys"] = several + 2.0 * window.other_keys_agent
+    if window.is_flagged:
+        parts["source_found_on_another_key"] = 5.0
+    if window.is_colleague:
+        parts["home_of_another_key"] = -4.0
+    evidence: dict[str, Fact] = {
+        "strange_sources": len(window.novel[ADDRESS]),
+        "known_sources_active": window.known_active,
+        "max_concurrent_ips": baseline.max_concurrent_ips,
+        "turns_between_known_and_strange": window.changes,
+        "other_keys_of_the_source": window.other_keys,
+        "seconds_since_last_known_use": round(gap) if window.known_at else None,
+    }
+    return Signal(Detector.CONCURRENT_USAGE, _kept(parts), evidence)
+
+
+def pattern_anomaly(_: Use, window: Window, baseline: Baseline, __: Rules) -> Signal:
+    """New agents and paths, unusual hours, tools, and probing before use."""
+    agent = novelty(window.novel[AGENT], window, baseline, AGENT)
+    path = novelty(window.novel[PATH], window, baseline, PATH)
+    parts = {"new_agent": min(agent, 7.0), "new_path": min(path / 2, 2.5)}
+    weight = min(1.0, agent / 5)
+    if window.is_scanner:
+        parts["attack_tool"] = 8.0
+    elif window.is_generic and weight:
+        parts["generic_agent"] = 1.0 * weight
+    if window.strange and window.is_listing:
+        parts["asks_what_the_key_can_do"] = 2.0 if window.novel[PATH] else 1.0
+    if window.strange and window.failed >= 2:  # noqa: PLR2004 - one failure happens to anybody
+        share = window.failed / max(1, window.strange)
+        parts["failures"] = min(4.0, math.log2(window.failed) + window.failed_paths / 2) * share
+    activity, daily = baseline.activity(window.hour), baseline.daily(window.hour)
+    settled = min(1.0, (window.hour - baseline.since) / 168)
+    if window.strange and activity < _RARE:
+        most = 3.0 if daily < _RARE else 1.0
+        parts["unusual_hour"] = most * settled
+    evidence: dict[str, Fact] = {
+        "new_agents": _values(window.novel[AGENT]),
+        "new_paths": _values(window.novel[PATH]),
+        "failed_requests": window.failed,
+        "failed_paths": window.failed_paths,
+        "share_of_weeks_with_use_at_this_hour": round(activity, 2),
+        "typical_hours": ",".join(map(str, baseline.typical_hours)),
+    }
+    return Signal(Detector.PATTERN_ANOMALY, _kept(parts), evidence)
+
+
+def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
+    """The volume of strange sources against what strange sources usually bring, and of all."""
+    parts: dict[str, float] = {}
+    settled = min(1.0, (window.hour - baseline.since) / 168)
+    due = 1 - settled * (1 - baseline.activity(window.hour))
+    usual = 1 + baseline.strange_hour + 0.1 * baseline.avg_requests_per_hour * due
+    more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
+    if window.strange:
+        most = max(1.3 * baseline.avg_requests_per_hour, 0.8 * baseline.peak_hour)
+        instead = window.requests_hour < most * due
+        bits = min(6.0, 1.5 * math.log2(1 + more))
+        parts["volume_of_strange_sources"] = bits * (0.5 if instead else 1.0)
+        if instead and not window.novel[AGENT] and not window.novel[KIND]:
+            parts["volume_and_agent_as_usual"] = -1.5
+    expected = max(baseline.peak_hour, baseline.avg_requests_per_hour * rules.spike, 30.0)
+    total = window.requests_hour / expected
+    if baseline.active >= _SETTLED / 2 and total > 1:
+        parts["volume"] = min(6.0, 2 * math.log2(1 + total))
+    evidence: dict[str, Fact] = {
+        "strange_requests_in_the_hour": round(window.strange_hour),
+        "usual_strange_requests_in_an_hour": round(usual, 1),
+        "requests_in_the_hour": round(window.requests_hour),
+        "avg_requests_per_hour": round(baseline.avg_requests_per_hour, 1),
+        "most_in_an_hour": round(baseline.peak_hour),
+    }
+    return Signal(Detector.USAGE_SPIKE, _kept(parts), evidence)
+
+
+def burst(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
+    """Two sliding windows, 60 and 10 seconds, against min(quota, k times the key's own past)."""
+    short = max(window.limit / 3, rules.factor * baseline.peak_10)
+    over = max(window.requests_60s / window.limit, window.requests_10s / short)
+    parts = {"over_the_limit": min(8.0, 3 + 3 * math.log2(over))} if over > 1 else {}
+    evidence: dict[str, Fact] = {
+        "requests_10s": round(window.requests_10s),
+        "requests_60s": round(window.requests_60s),
+        "limit_10s": round(short),
+        "limit_60s": round(window.limit),
+        "most_in_a_minute": round(baseline.peak_60),
+    }
+    return Signal(Detector.BURST, parts, evidence)
+
+
+Detect = Callable[[Use, Window, Baseline, Rules], Signal]
+
+DETECTORS: tuple[Detect, ...] = (
+    geographic_anomaly,
+    concurrent_usage,
+    pattern_anomaly,
+    usage_spike,
+    burst,
+)
+
+
+def _travel(window: Window) -> tuple[float, float]:
+    """Kilometres and hours between the last known use and this one."""
+    hours = max(0.0, window.at - window.known_at) / 3600 if window.known_at else 0.0
+    fresh = {one.value for one in window.novel[COUNTRY]}
+    if not window.known_at or not window.known_country or not fresh:
+        return 0.0, hours
+    distances = [apart_km(window.known_country, country) for country in fresh]
+    return max(distances) or _FARTHEST_GUESS_KM, hours
+
+
+def _values(novel: Sequence[Novel]) -> list[str]:
+    return [one.value for one in novel[:5]]
+
+
+def _kept(parts: dict[str, float]) -> dict[str, float]:
+    return {name: bits for name, bits in parts.items() if bits}
+
+
+def _rounded(parts: dict[str, float]) -> dict[str, float]:
+    return {name: round(bits, 1) for name, bits in parts.items() if bits}

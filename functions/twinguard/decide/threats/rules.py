@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers of theft detection, with what each is for.
+
+One value, so that a policy can hold it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """What it takes to be found. Bits are base-2 logarithms, times are seconds, hours or days.
+
+    Levels: `low` to `critical` are the bits that all detectors together must reach, and
+    `requests` what must have come from strange sources before a level is said at all."""
+
+    low: float = 11.5
+    medium: float = 13.5
+    high: float = 16.5
+    critical: float = 24.0
+    requests: tuple[int, int, int, int] = (2, 2, 3, 6)
+
+    # --- trust and learning ---------------------------------------------------------------------
+    trusted_days: int = 4
+    founding_hours: int = 72
+    forgotten_days: int = 45
+    memory_hours: float = 200.0
+
+    # --- episodes of strange use ----------------------------------------------------------------
+    quiet_seconds: float = 6 * 3600.0
+    longest_seconds: float = 72 * 3600.0
+    active_seconds: float = 900.0
+
+    # --- volume ---------------------------------------------------------------------------------
+    default_per_minute: int = 100
+    factor: float = 4.0
+    least_per_minute: float = 30.0
+    spike: float = 10.0
+
+    # --- bounds ---------------------------------------------------------------------------------
+    late_seconds: float = 5.0
+    source_bits: float = 12.0
+    keys: int = 200_000
+    strangers: int = 128
+    cached: int = 200_000
+
+
+RULES = Rules()

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The replay contract, and strategy.md's class."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from threats import AGENT, AWAY, CALL, PLACES, START, owned, use
+from twinguard.cli.api_security import app
+from twinguard.cli.security_monitor import APISecurityMonitor, key_id_of
+from twinguard.decide.threats.values import ThreatLevel
+from twinguard.errors import Misconfigured
+from twinguard.peppers import Peppers
+
+ROOT = Path(__file__).parents[2]
+SECOND = 1 / 86400
+PEPPERS = Peppers({"1": "p" * 32})
+THEFT = [use(10.3 + 5 * n * SECOND, AWAY, "curl/8.1", CALL) for n in range(12)]
+
+
+def line(one) -> str:
+    return json.dumps(
+        {
+            "timestamp": one.at.isoformat().replace("+00:00", "Z"),
+            "key_id": one.key_id,
+            "ip": one.ip,
+            "user_agent": one.user_agent,
+            "path": one.path,
+            "status": one.status,
+        }
+    )
+
+
+@pytest.fixture
+def events(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(map(line, [*owned(10), *THEFT])) + "\n")
+    return path
+
+
+@pytest.fixture
+def geo(tmp_path):
+    path = tmp_path / "geo.csv"
+    rows = [f"{ip},{p.country},{p.network_kind},{p.operator}" for ip, p in PLACES.items()]
+    path.write_text("\n".join(["ip,country,network_kind,operator", *rows]) + "\n")
+    return path
+
+
+def ran(*args: object):
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def written(path):
+    return [json.loads(text) for text in path.read_text().splitlines()]
+
+
+def test_a_replay_writes_what_it_found_at_the_event_that_showed_it(events, geo, tmp_path):
+    output = tmp_path / "found.jsonl"
+    done = ran("--replay", events, "--geo", geo, "--output", output)
+    found = written(output)
+
+    assert done.exit_code == 0, done.output
+    assert {tuple(sorted(one)) for one in found} == {
+        ("detector", "evidence", "key_id", "threat_level", "timestamp")
+    }
+    assert {one["threat_level"] for one in found} & {"HIGH", "CRITICAL"}
+    assert {one["key_id"] for one in found} == {"key-1"}
+    moments = {dt.datetime.fromisoformat(one["timestamp"]) for one in found}
+    assert moments <= {one.at for one in THEFT}
+    assert found[0]["evidence"]["new_countries"] == ["RU"]
+
+
+def test_a_compressed_file_gives_the_same(events, geo, tmp_path):
+    packed = tmp_path / "events.jsonl.gz"
+    packed.write_bytes(gzip.compress(events.read_bytes()))
+    plain, other = tmp_path / "plain.jsonl", tmp_path / "other.jsonl"
+    ran("--replay", events, "--geo", geo, "--output", plain)
+    done = ran("--replay", packed, "--geo", geo, "--output", other)
+
+    assert done.exit_code == 0
+    assert plain.read_bytes() == other.read_bytes() != b""
+
+
+def test_keys_bring_their_quota(tmp_path):
+    events, keys, output = (tmp_path / name for name in ("e.jsonl", "k.jsonl", "o.jsonl"))
+    events.write_text("\n".join(line(use(n * SECOND / 2)) for n in range(150)) + "\n")
+    keys.write_text('{"key_id":"key-1","environment":"ci","rate_limit_per_min":1000}\n')
+    ran("--replay", events, "--output", output)
+    without = written(output)
+    done = ran("--replay", events, "--keys", keys, "--output", output)
+
+    assert done.exit_code == 0
+    assert [one["detector"] for one in without] == ["burst"]
+    assert written(output) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("{", "truncated"),
+        ('{"timestamp":"2026-11-01T08:00:00Z"}', "key_id"),
+        ('{"timestamp":"yesterday","key_id":"k"}', "RFC3339"),
+        ('{"timestamp":"2026-11-01T08:00:00","key_id":"k"}', "no zone"),
+        ("\udcff", "line 2"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_refused_with_its_number(tmp_path, bad, why):
+    events, output = tmp_path / "e.jsonl", tmp_path / "o.jsonl"
+    text = f"{line(use(0))}\n{bad}\n{line(use(1))}\n"
+    events.write_bytes(text.encode(errors="surrogateescape"))
+    refused = ran("--replay", events, "--output", output)
+    counted = ran("--replay", events, "--output", output, "--lenient")
+
+    assert refused.exit_code == 2
+    assert f"{events}, line 2: " in refused.output
+    assert why in refused.output
+    assert counted.exit_code == 0
+    assert "1 lines could not be read" in counted.output
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "name what to read"),
+        (["--replay", "none.jsonl", "--report"], "none.jsonl cannot be read"),
+        (["--replay", "none.jsonl"], "--output DETECTIONS.jsonl"),
+        (["--replay", "none.jsonl.gz", "--continuous"], "does not grow"),
+    ],
+)
+def test_what_is_missing_is_named(args, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = ran("--environment", "dev", *args)
+
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_a_geo_file_without_its_header_is_refused(events, tmp_path):
+    geo = tmp_path / "geo.csv"
+    geo.write_text("9.9.9.9,US,hosting,Acme\n")
+    done = ran("--replay", events, "--geo", geo, "--report")
+
+    assert done.exit_code == 2
+    assert "the first line must be ip,country,network_kind,operator" in done.output
+
+
+def test_a_key_is_reported_with_what_is_usual_for_it(events, geo):
+    done = ran("--replay", events, "--geo", geo, "--api-key", "key-1", "--report")
+
+    assert done.exit_code == 0
+    assert '"typical_countries": [' in done.output
+    assert "key-1" in done.output
+
+
+def test_a_raw_key_is_read_from_standard_input_and_never_shown(events, monkeypatch):
+    monkeypatch.setenv("TWINGUARD_KEY_PEPPER", "1:" + "p" * 32)
+    done = CliRunner().invoke(
+        app, ["--replay", str(events), "--api-key", "-"], input="sk-secret-abcd\n"
+    )
+
+    assert done.exit_code == 0
+    assert "sk-secret" not in done.output
+    assert "0 findings" in done.output
+
+
+def test_a_growing_file_is_followed(events, geo, tmp_path):
+    """The theft is appended while the monitor reads."""
+    log, output = tmp_path / "log.jsonl", tmp_path / "found.jsonl"
+    log.write_text("\n".join(map(line, owned(10))) + "\n")
+    script = ROOT / "scripts" / "api_security_monitor.py"
+    command = [script, "--continuous", "--replay", log, "--geo", geo, "--output", output]
+    with subprocess.Popen(
+        [sys.executable, *map(str, command)], stderr=subprocess.PIPE, text=True
+    ) as running:
+        with log.open("a") as stream:
+            stream.write("\n".join(map(line, THEFT)) + "\n")
+        said = running.stderr.readline()
+        running.terminate()
+
+    assert "key-1" in said
+    assert written(output)[0]["key_id"] == "key-1"
+
+
+def test_the_class_of_strategy_md_blocks_what_stands_until_it_is_released():
+    monitor = APISecurityMonitor("production", place_of=PLACES.get, peppers=PEPPERS)
+    for one in owned(10):
+        assert monitor.check_all_threats("sk-raw-1234", one.ip, AGENT, CALL, at=one.at) == ()
+    for one in THEFT:
+        monitor.check_all_threats("sk-raw-1234", one.ip, one.user_agent, one.path, at=one.at)
+    later = START + dt.timedelta(days=10.31)
+    events = monitor.check_all_threats("sk-raw-1234", "9.9.9.9", AGENT, CALL, at=later)
+
+    key_id = key_id_of("sk-raw-1234", PEPPERS)
+    assert events[0].threat_level in {ThreatLevel.HIGH, ThreatLevel.CRITICAL}
+    assert events[0].key_id == key_id
+    assert key_id.endswith("-1234")
+    assert "sk-raw" not in repr(events)
+
+    monitor.released(key_id)
+    assert monitor.check_all_threats("sk-raw-1234", "9.9.9.9", AGENT, CALL, at=later) == ()
+
+
+def test_the_class_refuses_to_work_without_a_pepper(monkeypatch):
+    monkeypatch.delenv("TWINGUARD_KEY_PEPPER", raising=False)
+
+    with pytest.raises(Misconfigured):
+        APISecurityMonitor("production")

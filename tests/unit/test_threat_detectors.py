@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each detector names what it saw, in numbers; agreement makes the level."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from threats import AWAY, HOME, START, use
+from twinguard.decide.threats.assess import assess
+from twinguard.decide.threats.baseline import (
+    ADDRESS,
+    AGENT,
+    COUNTRY,
+    KIND,
+    NETWORK,
+    PATH,
+    Baseline,
+)
+from twinguard.decide.threats.detectors import (
+    burst,
+    concurrent_usage,
+    geographic_anomaly,
+    pattern_anomaly,
+    surprise,
+    usage_spike,
+)
+from twinguard.decide.threats.places import apart_km
+from twinguard.decide.threats.rules import RULES
+from twinguard.decide.threats.values import NetworkKind, ThreatLevel
+from twinguard.decide.threats.window import Novel, Window
+
+AT = START.timestamp() + 20 * 86400
+HOUR = int(AT // 3600)
+ANY = use(20, AWAY)
+
+
+def baseline(**changes: object) -> Baseline:
+    """A key that was used every hour for twenty days, from one address."""
+    known = {HOME: [0, 480, 20]}
+    seen: list[dict[str, list[int]]] = [{} for _ in range(6)]
+    seen[ADDRESS] = known
+    seen[COUNTRY] = {"US": [0, 480, 20]}
+    given = {
+        "since": HOUR - 480,
+        "active": 180.0,
+        "avg_requests_per_hour": 100.0,
+        "peak_hour": 200.0,
+        "peak_60": 12.0,
+        "peak_10": 4.0,
+        "seen": seen,
+        "week": [100] * 168,
+    }
+    return Baseline(**(given | changes))
+
+
+def window(**changes: object) -> Window:
+    """A quiet window of the same key."""
+    given = {
+        "at": AT,
+        "hour": HOUR,
+        "requests_10s": 1.0,
+        "requests_60s": 2.0,
+        "requests_hour": 50.0,
+        "limit": 48.0,
+        "known_at": AT - 60,
+        "known_country": "US",
+        "known_active": 1,
+    }
+    return Window(**(given | changes))
+
+
+def novel(*dimensions: int, churn: float = 0.002, **values: str) -> tuple[tuple[Novel, ...], ...]:
+    """New values of some dimensions, never seen before."""
+    return tuple(
+        (Novel(values.get(f"d{at}", f"new-{at}"), AT - 5, 0.0, churn),) if at in dimensions else ()
+        for at in range(6)
+    )
+
+
+def stranger(*dimensions: int, **changes: object) -> Window:
+    given = {"strange": 5, "succeeded": 5, "since": AT - 30, "strange_hour": 5.0}
+    return window(novel=novel(*dimensions), **(given | changes))
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, 0.1), (1, 1.0), (2, 3.0)])
+def test_what_was_expected_is_no_surprise(count, expected):
+    assert surprise(count, expected) == 0
+
+
+def test_one_new_value_surprises_by_its_rarity():
+    assert surprise(1, 0.01) == pytest.approx(-math.log2(1 - math.exp(-0.01)), rel=0.01)
+    assert surprise(1, 0.5) < 2
+    assert surprise(20, 0.1) > surprise(3, 0.1) > surprise(1, 0.1)
+
+
+def test_a_new_address_of_a_restless_key_means_nothing():
+    calm = geographic_anomaly(ANY, stranger(ADDRESS, NETWORK), baseline(), RULES)
+    wide = tuple((replace(n[0], churn=3.0),) if n else () for n in novel(ADDRESS, NETWORK))
+    restless = geographic_anomaly(ANY, window(strange=5, novel=wide), baseline(), RULES)
+
+    assert calm.parts["new_source"] > 8
+    assert restless.parts.get("new_source", 0.0) < 0.1
+
+
+def test_a_new_place_is_told_with_where_it_was_before():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, KIND)
+    fresh = list(at.novel)
+    fresh[COUNTRY] = (replace(fresh[COUNTRY][0], value="RU"),)
+    fresh[KIND] = (replace(fresh[KIND][0], value="hosting"),)
+    signal = geographic_anomaly(ANY, replace(at, novel=tuple(fresh)), baseline(), RULES)
+
+    assert signal.parts["new_country"] == 2.0
+    assert signal.parts["new_kind_of_network"] == 2.5
+    assert signal.parts["impossible_travel"] == pytest.approx(3.0)
+    assert signal.evidence["new_countries"] == ["RU"]
+    assert signal.evidence["usual_countries"] == ["US"]
+    assert signal.evidence["km_from_last_country"] == round(apart_km("US", "RU"))
+    assert signal.evidence["hours_since_last_known_use"] == 0.02
+
+
+def test_a_flight_that_was_possible_is_none_that_was_not():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, known_at=AT - 20 * 3600)
+    fresh = list(at.novel)
+    fresh[COUNTRY] = (replace(fresh[COUNTRY][0], value="DE"),)
+    signal = geographic_anomaly(ANY, replace(at, novel=tuple(fresh)), baseline(), RULES)
+
+    assert "impossible_travel" not in signal.parts
+
+
+def test_more_machines_of_a_known_operator_weigh_less():
+    grown = geographic_anomaly(ANY, stranger(ADDRESS), baseline(), RULES)
+    foreign = geographic_anomaly(ANY, stranger(ADDRESS, NETWORK), baseline(), RULES)
+
+    assert grown.parts["operator_and_agent_are_known"] == -4.0
+    assert grown.bits < foreign.bits
+
+
+def test_a_stranger_beside_the_owner_counts_more_the_more_they_take_turns():
+    once = concurrent_usage(ANY, stranger(NETWORK), baseline(), RULES)
+    often = concurrent_usage(ANY, stranger(NETWORK, changes=4), baseline(), RULES)
+
+    assert once.parts == {"beside_known_sources": pytest.approx(1.0)}
+    assert often.parts == {"beside_known_sources": pytest.approx(3.0)}
+    assert often.evidence["turns_between_known_and_strange"] == 4
+    assert often.evidence["seconds_since_last_known_use"] == 60
+
+
+def test_an_owner_who_is_silent_when_due_has_moved():
+    moved = stranger(NETWORK, known_at=AT - 7200)
+    signal = concurrent_usage(ANY, moved, baseline(), RULES)
+
+    assert signal.parts == {"known_sources_moved": -3.0}
+
+
+def test_the_same_source_on_other_keys_is_counted():
+    signal = concurrent_usage(ANY, stranger(NETWORK, other_keys=3), baseline(), RULES)
+
+    assert signal.parts["same_source_on_other_keys"] == 3.0
+    assert signal.evidence["other_keys_of_the_source"] == 3
+
+
+def test_probing_is_told_with_its_failures():
+    at = stranger(AGENT, PATH, failed=4, failed_paths=4, is_listing=True)
+    signal = pattern_anomaly(ANY, at, baseline(), RULES)
+
+    assert signal.parts["asks_what_the_key_can_do"] == 2.0
+    assert signal.parts["failures"] == pytest.approx(4.0 * 4 / 5)
+    assert signal.evidence["failed_requests"] == 4
+    assert signal.evidence["new_agents"] == [f"new-{AGENT}"]
+
+
+def test_an_hour_that_never_sees_use_is_unusual_and_its_neighbours_are_not():
+    week = [100 if slot % 24 == HOUR % 24 else 0 for slot in range(168)]
+    at = stranger(NETWORK)
+    usual = pattern_anomaly(ANY, at, baseline(week=week), RULES)
+    shifted = pattern_anomaly(ANY, replace(at, hour=HOUR + 1), baseline(week=week), RULES)
+    far = pattern_anomaly(ANY, replace(at, hour=HOUR + 6), baseline(week=week), RULES)
+
+    assert "unusual_hour" not in usual.parts
+    assert "unusual_hour" not in shifted.parts
+    assert far.parts["unusual_hour"] == 3.0
+
+
+def test_volume_of_strangers_is_compared_with_what_strangers_bring():
+    at = stranger(NETWORK, strange_hour=300.0, requests_hour=350.0)
+    calm = usage_spike(ANY, at, baseline(), RULES)
+    used_to = usage_spike(ANY, at, baseline(strange_hour=400.0), RULES)
+
+    assert calm.parts["volume_of_strange_sources"] > used_to.parts["volume_of_strange_sources"]
+    assert calm.evidence["strange_requests_in_the_hour"] == 300
+    assert used_to.evidence["usual_strange_requests_in_an_hour"] == 411.0
+
+
+def test_a_burst_is_over_either_of_two_windows():
+    quiet = burst(ANY, window(), baseline(), RULES)
+    minute = burst(ANY, window(requests_60s=96.0), baseline(), RULES)
+    seconds = burst(ANY, window(requests_10s=32.0), baseline(), RULES)
+
+    assert quiet.parts == {}
+    assert minute.parts == seconds.parts == {"over_the_limit": pytest.approx(6.0)}
+    assert minute.evidence["limit_60s"] == 48
+    assert seconds.evidence["limit_10s"] == 16
+
+
+def test_volume_of_known_sources_is_never_more_than_medium():
+    at = window(requests_60s=90_000.0, requests_hour=900_000.0)
+    found = assess(ANY, at, baseline(), RULES)
+
+    assert found.level is ThreatLevel.MEDIUM
+
+
+def test_a_country_alone_is_nothing():
+    assert assess(ANY, stranger(COUNTRY), baseline(), RULES).level is None
+
+
+def test_agreement_raises_the_level():
+    first = stranger(ADDRESS, NETWORK, strange=30, strange_hour=30.0, requests_hour=300.0)
+    more = replace(
+        first,
+        novel=novel(ADDRESS, NETWORK, COUNTRY, KIND, AGENT),
+        kinds=(NetworkKind.HOSTING,),
+        changes=3,
+    )
+    one, other = assess(ANY, first, baseline(), RULES), assess(ANY, more, baseline(), RULES)
+
+    assert one.level in {None, ThreatLevel.LOW, ThreatLevel.MEDIUM}
+    assert other.level is ThreatLevel.CRITICAL
+
+
+def test_a_single_request_is_never_enough():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, KIND, AGENT, strange=1)
+
+    assert assess(ANY, at, baseline(), RULES).level is None
