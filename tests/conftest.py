@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures for all tests: the emulators, one of each for a worker, started when first asked for.
+"""Fixtures for all tests: the servers, one of each for a worker, started when first asked for.
 
 Tests keep apart by project id (`project`), not by restarting. See `servers.py`."""
 
@@ -24,6 +24,13 @@ def firestore_emulator(tmp_path_factory) -> Iterator[servers.Server]:
 def pubsub_emulator(tmp_path_factory) -> Iterator[servers.Server]:
     """A running Pub/Sub emulator; clients need its `environment`, see `pubsub_server`."""
     with servers.pubsub(tmp_path_factory.mktemp("pubsub")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory) -> Iterator[servers.Server]:
+    """A running Redis server; its address is `environment["TWINGUARD_COUNTERS"]`."""
+    with servers.redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 

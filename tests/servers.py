@@ -82,6 +82,22 @@ def pubsub(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def redis(folder: Path) -> Iterator[Server]:
+    """A Redis server without persistence, logging into a folder."""
+    binary = shutil.which("redis-server") or skip_or_fail(
+        "redis-server: install it with 'apt-get install redis-server'",
+    )
+    port = free_port()
+    command = [
+        *(binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
+        *("--save", "", "--appendonly", "no"),
+    ]
+    with running(command, folder / "redis.log", lambda: answers_redis(port)):
+        address = f"redis://127.0.0.1:{port}/0"
+        yield Server("127.0.0.1", port, {"TWINGUARD_COUNTERS": address})
+
+
+@contextlib.contextmanager
 def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
     """Run a server from when it is ready until the block ends, then end its whole group."""
     with log.open("wb") as output:
@@ -110,6 +126,16 @@ def answers_http(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def answers_redis(port: int) -> bool:
+    """True once a Redis server on this port answers a PING."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
 
 
 def _wait_until_ready(
