@@ -50,7 +50,8 @@ def distinct_slug(text: str) -> str:
     found = slug(text)
     if found == text:
         return found
-    return f"{found}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
+    return f"{found[: LONGEST - len(digest) - 1]}-{digest}"
 
 
 def _visible(char: str) -> str:
