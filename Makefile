@@ -25,7 +25,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
-.PHONY: evaluate-detection
+.PHONY: evaluate-detection plan-comment workflows-lint
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -149,7 +149,11 @@ bootstrap: $(VENV)/.cli ## Create the bucket of Terraform's state: PROJECT=my-se
 
 plan: $(VENV)/.cli ## Show what would be deployed: ENV=staging, at first STATE=my-state-bucket
 	$(call needs,ENV,staging)
-	@$(CLI).deploy plan --env $(ENV) $(if $(STATE),--state $(STATE))
+	@$(CLI).deploy plan --env $(ENV) $(if $(STATE),--state $(STATE)) $(if $(DRIFT),--drift)
+
+plan-comment: $(VENV)/.cli ## Say the last plan and the budget as Markdown: ENV=staging, TO=file
+	$(call needs,ENV,staging)
+	@$(CLI).plan_comment --env $(ENV) $(if $(TO),--to $(TO))
 
 apply: $(VENV)/.cli ## Show the plan, ask, and deploy: ENV=staging, APPLY=1 to do it unasked
 	$(call needs,ENV,staging)
@@ -165,7 +169,10 @@ test: $(VENV)/.dev ## Run all tests; ARGS="-k budget" for some
 
 lint: $(VENV)/.dev terraform-lint ## Check style: Python, YAML, shell, Terraform
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
-	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror
+	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror .github/gate
+
+workflows-lint: $(VENV)/.dev ## Check GitHub's workflows with actionlint and zizmor
+	@$(CLI).workflows_lint
 
 secrets-scan: $(VENV)/.cli ## Look for keys in git's history and in the files that git would keep
 	@$(CLI).secrets_scan $(if $(FILES),--files) $(if $(JSON),--json)

@@ -175,3 +175,15 @@ def test_what_does_not_run_in_the_cloud_is_not_planned(machine):
     assert done.returncode != 0
     assert "local has no main.tf: nothing of it runs in the cloud" in done.stderr
     assert not (machine.world / "calls").exists()
+
+
+@pytest.mark.parametrize(("exists", "code"), [(True, 0), (False, 2)])
+def test_drift_ends_with_two_where_anything_would_change(machine, exists, code):
+    """The stand-in plans a change until its bucket exists."""
+    if exists:
+        (machine.world / "bucket").touch()
+    (machine.repository / "environments/staging/backend_override.tf").touch()
+
+    done = machine.run("plan", "--env", "staging", "--drift")
+
+    assert done.returncode == code

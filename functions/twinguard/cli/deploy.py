@@ -34,18 +34,25 @@ Apply = Annotated[bool, typer.Option(help="Carry out the plan without asking.")]
 
 
 @app.command()
-def plan(*, env: Env, state: State = "") -> None:
+def plan(
+    *,
+    env: Env,
+    state: State = "",
+    drift: Annotated[bool, typer.Option(help="End with 2 where anything would change.")] = False,
+) -> None:
     """Show what applying an environment would change."""
-    folder, variables = _root(env), settings()
+    folder, variables = root_of(env), settings()
     _prepared(folder, state, variables)
     if _planned(folder, [], variables) == CHANGED:
         typer.echo(f"\nNothing was changed; make apply ENV={folder.name} carries this out.")
+        if drift:
+            raise typer.Exit(CHANGED)
 
 
 @app.command()
 def apply(*, env: Env, state: State = "", apply: Apply = False) -> None:
     """Show the plan of an environment, then carry it out."""
-    folder, variables = _root(env), settings()
+    folder, variables = root_of(env), settings()
     _prepared(folder, state, variables)
     _carried_out(folder, [], variables, agreed=apply)
 
@@ -91,7 +98,8 @@ def lock_providers() -> None:
             _must([program(), "providers", "lock", *platforms], folder, variables)
 
 
-def _root(name: str) -> Path:
+def root_of(name: str) -> Path:
+    """The folder of an environment's root; Misconfigured where it has none."""
     environment = config.environment_named(name)
     folder = REPOSITORY / "environments" / environment.value
     if not (folder / "main.tf").is_file():
