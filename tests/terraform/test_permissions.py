@@ -44,8 +44,7 @@ OF_KEYS = {
         f"{SECRETS}.versions.{verb}" for verb in ("add", "destroy", "disable")
     },
     ("api_keys", "GET"): {"apikeys.keys.get", "apikeys.keys.getKeyString", "apikeys.keys.list"},
-    ("api_keys", "POST"): {"apikeys.keys.create", "apikeys.keys.undelete"},
-    ("api_keys", "PATCH"): {"apikeys.keys.update"},
+    ("api_keys", "POST"): {"apikeys.keys.create"},
     ("api_keys", "DELETE"): {"apikeys.keys.delete"},
 }
 """What Google asks for the calls that rotate keys; the contract tests say which those are."""

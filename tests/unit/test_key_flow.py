@@ -207,6 +207,29 @@ def test_a_google_key_is_rotated_restricted_and_the_old_one_deleted(tmp_path):
         assert made["restrictions"]["serverKeyRestrictions"] == {"allowedIps": ["10.0.0.1"]}
 
 
+def test_records_that_were_lost_cost_no_reader_the_key(tmp_path):
+    """The new records know no name: neither the key in use nor a deleted one is taken for new."""
+    stores = (f"sqlite:///{tmp_path}/{name}.db" for name in ("lost", "new"))
+    with cloud(next(stores), only(MAPS)) as here:
+        keys, kept = here.google.api_keys, f"projects/{here.policy.project.id}/locations/global"
+        here.add_secret(MAPS, keys.add(f"{kept}/keys/by-hand"), age=100)
+        for at in (NOW, NOW + DAY):
+            here.rotate(at)
+        first = here.read(MAPS)
+        here.pipeline().keys.rotate(MAPS, "ann", NOW + 2 * DAY)
+        here.rotate(NOW + 3 * DAY)
+        used = here.read(MAPS)
+        here.env["TWINGUARD_RECORDS"] = here.records = next(stores)
+        here.pipeline().keys.rotate(MAPS, "ann", NOW + 4 * DAY)
+        both = (keys.works(used), keys.works(here.read(MAPS)), keys.works(first))
+        here.rotate(NOW + 5 * DAY)
+
+        assert both == (True, True, False)
+        assert here.read(MAPS) not in {first, used}
+        assert [keys.works(one) for one in (here.read(MAPS), used, first)] == [True, False, False]
+        assert here.state(MAPS).name == "twinguard-staging-maps-key-3"
+
+
 # --- a person's turn -----------------------------------------------------------------------------
 
 

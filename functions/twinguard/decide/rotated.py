@@ -61,6 +61,11 @@ def begun(state: KeyState, shelf: Shelf, now: dt.datetime) -> KeyState:
     )
 
 
+def renamed(state: KeyState) -> KeyState:
+    """After a name was found to be used up: the next number is tried."""
+    return replace(state, number=state.number + 1)
+
+
 def made(state: KeyState, key_id: str, mark: str, now: dt.datetime) -> KeyState:
     """After the provider made the key; its value is still on its way into a version."""
     return _at(replace(state, candidate=Key(id=key_id, mark=mark)), Step.MADE, now)
@@ -128,7 +133,7 @@ def after(state: KeyState, action: KeyAction, is_done: bool, now: dt.datetime) -
             olds = tuple(old for old in state.olds if old.key.version != version)
             state = replace(state, olds=olds)
         case DropKeys() if state.step is Step.MAKING:
-            state = replace(state, number=state.number + 1)
+            state = renamed(state)
         case Finish():
             trouble = state.trouble if state.step is Step.ABANDONING else None
             ended = replace(state, candidate=None, trouble=trouble, attempts=0)

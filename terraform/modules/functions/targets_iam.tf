@@ -14,7 +14,7 @@ locals {
     secret_keeper       = local._keeper
     secret_rotator      = concat(local._keeper, ["secretmanager.versions.access", "secretmanager.versions.add"])
     api_key_rotator = [
-      for verb in ["create", "delete", "get", "getKeyString", "list", "undelete", "update"] : "apikeys.keys.${verb}"
+      for verb in ["create", "delete", "get", "getKeyString", "list"] : "apikeys.keys.${verb}"
     ]
   }
   roles = {
