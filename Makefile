@@ -20,6 +20,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # $(call needs,NAME,EXAMPLE): stop with `NAME=EXAMPLE missing` where the variable is empty.
 needs = $(if $($(1)),,$(error $(1)=$(2) missing))
 changes = $(if $(APPLY),--apply)
+# $(call quoted,TEXT): one word for the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
 costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
 	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
 
@@ -71,12 +73,12 @@ env-check: $(VENV)/.cli ## Compare environment files with the policies: ENV=stag
 
 rotate: $(VENV)/.cli ## Replace a key: KEY=openai-api-key ENV=staging; CONFIRM=1 renewed by hand, APPLY=1 to do it
 	$(call needs,KEY,openai-api-key)$(call needs,ENV,staging)
-	@$(CLI).keys rotate --env $(ENV) --key $(KEY) $(if $(CONFIRM),--confirm) $(changes) \
+	@$(CLI).keys rotate --env $(ENV) --key $(call quoted,$(KEY)) $(if $(CONFIRM),--confirm) $(changes) \
 		$(if $(JSON),--json)
 
 block-key: $(VENV)/.cli ## End a key at its provider, now: KEY=openai-api-key ENV=staging, APPLY=1 to do it
 	$(call needs,KEY,openai-api-key)$(call needs,ENV,staging)
-	@$(CLI).keys block --env $(ENV) --key $(KEY) $(changes) $(if $(JSON),--json)
+	@$(CLI).keys block --env $(ENV) --key $(call quoted,$(KEY)) $(changes) $(if $(JSON),--json)
 
 rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is due: ENV=staging, JSON=1
 	$(call needs,ENV,staging)
@@ -101,24 +103,24 @@ budget-gate: $(VENV)/.cli ## Say whether a deployment may go on: ENV=staging, CO
 
 keys: $(VENV)/.cli ## List customers' keys: ENV=staging; TENANT, LABEL, KEY=id, STATE, JSON=1
 	$(call needs,ENV,staging)
-	@$(CLI).customer_keys list --env $(ENV) $(if $(TENANT),--tenant $(TENANT)) \
-		$(if $(LABEL),--label '$(LABEL)') $(if $(KEY),--key $(KEY)) \
+	@$(CLI).customer_keys list --env $(ENV) $(if $(TENANT),--tenant $(call quoted,$(TENANT))) \
+		$(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(KEY),--key $(call quoted,$(KEY))) \
 		$(if $(STATE),--state $(STATE)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(JSON),--json)
 
 key-issue: $(VENV)/.cli ## Make a customer's key: ENV=staging TENANT=acme REASON='…'; SCOPES, EXPIRES, APPLY=1
 	$(call needs,ENV,staging)$(call needs,TENANT,acme)$(call needs,REASON,'why')
-	@$(CLI).customer_keys issue --env $(ENV) --tenant $(TENANT) --reason '$(REASON)' \
-		$(if $(LABEL),--label '$(LABEL)') $(if $(SCOPES),--scopes '$(SCOPES)') \
+	@$(CLI).customer_keys issue --env $(ENV) --tenant $(call quoted,$(TENANT)) --reason $(call quoted,$(REASON)) \
+		$(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(SCOPES),--scopes $(call quoted,$(SCOPES))) \
 		$(if $(EXPIRES),--expires $(EXPIRES)) $(if $(OUTPUT),--output $(OUTPUT)) $(changes) $(ARGS)
 
 key-rotate: $(VENV)/.cli ## Give a key a new secret: KEY=id ENV=staging REASON='…'; OVERLAP=24 hours, APPLY=1
 	$(call needs,ENV,staging)$(call needs,KEY,id)$(call needs,REASON,'why')
-	@$(CLI).customer_keys rotate --env $(ENV) --key '$(KEY)' --reason '$(REASON)' \
+	@$(CLI).customer_keys rotate --env $(ENV) --key $(call quoted,$(KEY)) --reason $(call quoted,$(REASON)) \
 		$(if $(OVERLAP),--overlap $(OVERLAP)) $(if $(OUTPUT),--output $(OUTPUT)) $(changes)
 
 key-disable key-enable key-delete: $(VENV)/.cli
 	$(call needs,ENV,staging)$(call needs,KEY,id)$(call needs,REASON,'why')
-	@$(CLI).customer_keys $(@:key-%=%) --env $(ENV) --key '$(KEY)' --reason '$(REASON)' $(changes)
+	@$(CLI).customer_keys $(@:key-%=%) --env $(ENV) --key $(call quoted,$(KEY)) --reason $(call quoted,$(REASON)) $(changes)
 key-disable: ## Switch a customer's key off: KEY=id ENV=staging REASON='…', APPLY=1
 key-enable: ## Switch a customer's key on again: KEY=id ENV=staging REASON='…', APPLY=1
 key-delete: ## Delete a customer's key for good: KEY=id ENV=staging REASON='…', APPLY=1

@@ -83,7 +83,7 @@ class KeyFlow(Flow):
 
     def rotate(self, secret: str, by: str, now: dt.datetime) -> Report:
         """Rotate a key on a person's word, due or not; a blocked one begins anew."""
-        return Report(self._turn(self._known(secret), by, now, wants=True))
+        return Report(self._turn(self.require(secret), by, now, wants=True))
 
     def confirm(self, secret: str, by: str, now: dt.datetime) -> Report:
         """Go on with what a person renewed, once their new version is there."""
@@ -93,7 +93,7 @@ class KeyFlow(Flow):
 
     def confirmable(self, secret: str, now: dt.datetime) -> tuple[Kept[KeyState | None], KeyState]:
         """The record, and what a confirmation makes of it; Misconfigured says what is missing."""
-        kept, rotator = self.key_journal.key(self._known(secret)), self._rotator("")
+        kept, rotator = self.key_journal.key(self.require(secret)), self._rotator("")
         if kept.value is None or kept.value.step is not Step.ASKED:
             raise Misconfigured(f"{secret}: no renewal waits for a person; make rotations says why")
         state = rotated.confirmed(kept.value, rotator.seen(kept.value).shelf, now)
@@ -108,7 +108,7 @@ class KeyFlow(Flow):
         """End every key of a secret at its provider, and see that it refuses them.
 
         An emergency waits for nobody: a rotation under way loses its record and stops."""
-        state = self._state(self._known(secret), now)
+        state = self._state(self.require(secret), now)
         if state is None or state.kind is Kind.MANUAL:
             raise Misconfigured(f"{secret}: no API ends it; end it where it was made")
         rotator, kept = self._rotator(by), self.key_journal.key(secret)
@@ -124,8 +124,12 @@ class KeyFlow(Flow):
         self.key_journal.key_step_ends(begun, "done", f"{ended} keys ended", now)
         state = replace(rotated.blocked(held, now), trouble=key_tell.ended(held, by))
         state = key_tell.told(replace(state, busy_until=NEVER), self.policy, now)
-        rotator.emptied(self.key_journal.keep_key(kept_state, state))
-        return Report(f"{secret} is blocked: {ended} keys ended, and refused")
+        told = f"{secret} is blocked: {ended} keys ended, and refused"
+        try:
+            rotator.emptied(self.key_journal.keep_key(kept_state, state))
+        except Unavailable as err:  # the keys are dead all the same; the daily task tells it again
+            told += f"; people were not told yet ({err})"
+        return Report(told)
 
     def set_brakes(self, by: str, now: dt.datetime) -> list[str]:
         """Set those of the provider's own limits that differ from the policy; in words, which."""
@@ -212,30 +216,35 @@ class KeyFlow(Flow):
         """End all keys that a secret's versions hold or that bear its name; how many."""
         secret, secrets = rotator.secret_id(state.secret), self.keys.secrets
         maker, seen = self.keys.maker(state.secret), rotator.seen(state)
+        # First what is known by name: no trouble with finding the others may spare these.
+        listed = {key.id for key in seen.keys}
+        known = (state.ids & listed) | set(strays(state, seen))
+        for key_id in sorted(known):
+            maker.drop(key_id)
         values = [
             value
             for version in seen.shelf.versions
             if seen.shelf.is_enabled(version.number)
             and (value := secrets.value(secret, version.number)) is not None
         ]
-        owners = {maker.owner(value) for value in values} - {""}
-        listed = {key.id for key in seen.keys}
-        doomed = owners | (state.ids & listed) | set(strays(state, seen))
-        for key_id in sorted(doomed):
+        found = {maker.owner(value) for value in values} - {""} - known
+        for key_id in sorted(found):
             maker.drop(key_id)
         alive = sum(maker.verdict(value) is not Verdict.REFUSED for value in values)
         if alive:
             raise Unavailable(
-                f"{state.secret}: {len(doomed)} keys are ended, but {alive} values work on; block "
-                "again in a minute, or end them where they were made"
+                f"{state.secret}: {len(known | found)} keys are ended, but {alive} values work on; "
+                "block again in a minute, or end them where they were made"
             )
-        return len(doomed)
+        return len(known | found)
 
-    def _known(self, secret: str) -> str:
+    def require(self, secret: str) -> str:
+        """The name of a secret of the policy; what is none may be a key, so it is not repeated."""
         if secret not in self.policy.secrets:
             names = ", ".join(sorted(self.policy.secrets)) or "none"
             raise Misconfigured(
-                f"{secret} is no secret of {self.policy.environment}'s policy; there are {names}"
+                f"that is the name of no secret in {self.policy.environment}'s policy; there are "
+                f"{names}. Was it a key? Then it stands in your shell's history: rotate it"
             )
         return secret
 

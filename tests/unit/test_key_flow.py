@@ -306,8 +306,9 @@ def test_a_person_rotates_whenever_they_like(here):
     report = here.pipeline(NOW + 2 * DAY).keys.rotate(OPENAI, "ann", NOW + 2 * DAY)
 
     assert "overlap, version 3" in report.decision
-    with pytest.raises(Misconfigured, match=r"nothing is no secret of staging's policy; there are"):
-        here.pipeline().keys.rotate("nothing", "ann", NOW)
+    with pytest.raises(Misconfigured, match=r"there are openai-api-key\. Was it a key") as raised:
+        here.pipeline().keys.rotate("sk-" + "a key in the place of its name", "ann", NOW)
+    assert "in the place" not in str(raised.value)
 
 
 def test_a_blocked_key_is_dead_at_once_told_and_begun_anew_by_a_person(here):
@@ -337,6 +338,28 @@ def test_a_block_that_is_not_confirmed_says_so_and_can_be_made_again(here, monke
 
     assert here.openai.keys == {}
     assert here.audit() == ["Blocking"]
+
+
+def test_a_block_ends_what_is_known_before_it_looks_for_the_rest(here):
+    here.rotate(NOW)
+    (known, made) = here.openai.keys
+    here.google.fail(Fault(code=503), path=":access", times=9)
+    with pytest.raises(Unavailable, match="cannot read version"):
+        here.pipeline(NOW + DAY).keys.block(OPENAI, "ann", NOW + DAY)
+
+    assert (known, made, here.openai.keys) == ("key_1", "key_2", {})
+    assert here.state().step is Step.BLOCKED
+
+
+def test_a_block_that_nobody_could_be_told_of_is_done_and_told_later(here):
+    here.google.fail(Fault(403, "PERMISSION_DENIED"), path=":publish")
+    report = here.pipeline().keys.block(OPENAI, "ann", NOW)
+    before = (here.openai.keys, here.told())
+    here.rotate(NOW + LATER)
+
+    assert report.decision.startswith("openai-api-key is blocked: 1 keys ended, and refused; peop")
+    assert before == ({}, [])
+    assert here.told() == [("staging/rotation/openai-api-key/1", "opened")]
 
 
 def test_an_emergency_waits_for_no_rotation(here):
