@@ -185,6 +185,12 @@ def life(tmp_path, identity):
 KEYS = f"projects/{POLICY.project.id}/locations/global/keys"
 
 
+def is_in(data, value):
+    """True for the value itself, and for it as Secret Manager is sent it."""
+    sent = base64.b64encode(value.encode()).rstrip(b"=")[:-1]
+    return value.encode() in data or sent in data
+
+
 def pushed(event):
     """A message of Pub/Sub's with this event."""
     return {
@@ -211,7 +217,7 @@ def test_after_a_full_run_no_raw_key_is_where_it_does_not_have_to_be(life, ident
     openai, google = life.here.openai, life.here.google
     raw = {*life.raw, *openai.made, *google.api_keys.made} - {"ada"}
 
-    found = {where for where, data in left.items() for value in raw if value.encode() in data}
+    found = {where for where, data in left.items() for value in raw if is_in(data, value)}
     assert found == set()
     # The run was one: keys were lost, refused, made, blocked; all was looked into.
     assert (503 in outcomes, outcomes[-1]) == (True, 200)
