@@ -119,6 +119,7 @@ class Life:
             openai.fail(Fault(code=500), method="POST", path="/api_keys")
             google.fail(Fault(code=500), path=":addVersion")
             google.fail(Fault(403, "PERMISSION_DENIED"), path="/keyString")
+            openai.fail(Fault(code=503), path="/v1/models")
             outcomes = []
             for number in range(4):
                 now = self.at(NOW + number * 2 * LEASE)

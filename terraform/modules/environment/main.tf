@@ -21,7 +21,6 @@ module "project" {
 module "keys" {
   source = "../keys"
 
-  api_keys            = local.standing_api_keys
   application_roles   = try(var.policy.application.roles, [])
   deletion_protection = var.policy.project.protected
   environment         = var.policy.environment

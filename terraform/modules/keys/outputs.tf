@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-output "api_key_names" {
-  description = "Name of each API key in Google, by its name without the environment; never its value."
-  value       = { for name, key in google_apikeys_key.key : name => key.name }
-}
-
 output "secret_ids" {
   description = "Id of each secret, by its name without the environment, once its readers may read it."
   value       = { for name, secret in google_secret_manager_secret.secret : name => secret.secret_id }

@@ -14,7 +14,6 @@ override_resource {
 
 variables {
   acts_as         = { on-schedule = "twinguard-staging-schedule@living-twin-staging.iam.gserviceaccount.com" }
-  api_keys        = true
   billing_account = "012345-6789AB-CDEF01"
   buckets         = { source = "living-twin-staging-source" }
   environment     = "staging"

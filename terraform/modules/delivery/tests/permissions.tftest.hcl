@@ -24,7 +24,6 @@ override_resource {
 
 variables {
   acts_as         = { on-schedule = "twinguard-staging-schedule@living-twin-staging.iam.gserviceaccount.com" }
-  api_keys        = true
   billing_account = "012345-6789AB-CDEF01"
   buckets         = { source = "living-twin-staging-source" }
   environment     = "staging"
@@ -191,17 +190,13 @@ run "with_the_switch_an_apply_changes_custom_roles_and_the_pool" {
   }
 }
 
-run "keys_are_read_only_where_they_are_made" {
+run "keys_are_read_by_nobody" {
   command = plan
-
-  variables {
-    api_keys = false
-  }
 
   assert {
     condition = length([
       for grant in google_project_iam_member.role : grant if startswith(grant.role, "roles/serviceusage.apiKeys")
     ]) == 0
-    error_message = "the strings of keys must stay closed where Terraform makes none"
+    error_message = "the strings of keys must stay closed: Terraform makes none"
   }
 }
