@@ -7,6 +7,7 @@ are carried out in `key_steps.py`."""
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -114,12 +115,15 @@ class KeyFlow(Flow):
         rotator, kept = self._rotator(by), self.key_journal.key(secret)
         begun = self.key_journal.key_step_begins(secret, Blocking(by), by, now)
         held = replace(kept.value or state, step=Step.BLOCKED, busy_until=now + LEASE)
+        held = replace(held, trouble=key_tell.unconfirmed(held))  # should nobody come to end it
         kept_state = self.key_journal.keep_key(kept, held)
         try:
             ended = self._ended(rotator, held)
         except (Misconfigured, Unavailable) as err:
             self.key_journal.key_step_ends(begun, "failed", str(err), now)
-            self.key_journal.keep_key(kept_state, replace(held, busy_until=NEVER))
+            held = key_tell.told(replace(held, busy_until=NEVER), self.policy, now)
+            with suppress(Unavailable):  # the first error tells more
+                rotator.emptied(self.key_journal.keep_key(kept_state, held))
             raise
         self.key_journal.key_step_ends(begun, "done", f"{ended} keys ended", now)
         state = replace(rotated.blocked(held, now), trouble=key_tell.ended(held, by))
@@ -176,7 +180,8 @@ class KeyFlow(Flow):
         if begins and state.kind is Kind.MANUAL:
             state = replace(state, trouble=key_tell.asked(state, self.policy))
         is_new = kept.value is None  # so readers find `current` from the first day on
-        if not (is_new or begins or state.under_way or state.olds or state.outbox):
+        is_untold = bool(state.outbox) or state.trouble != state.told
+        if not (is_new or begins or state.under_way or state.olds or is_untold):
             return ""
         # Of two that begin at once, one loses here.
         saved = self.key_journal.keep_key(kept, state) if begins else Kept(state, kept.version)

@@ -338,6 +338,29 @@ def test_a_block_that_is_not_confirmed_says_so_and_can_be_made_again(here, monke
 
     assert here.openai.keys == {}
     assert here.audit() == ["Blocking"]
+    assert [alert.title.partition(" staging is ")[2] for alert in here.alerts()] == [
+        "to be blocked, and its keys may still work",
+        "blocked: nothing that reads it works any more",
+    ]
+
+
+def test_a_block_that_dies_on_its_way_does_not_pass_for_one_that_is_done(here, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("twinguard.key_flow.strays", dies)
+        with pytest.raises(KeyboardInterrupt):
+            here.pipeline().keys.block(OPENAI, "ann", NOW)
+    left = here.state()
+    here.rotate(NOW + LATER)
+
+    assert (left.step, left.trouble.level) == (Step.BLOCKED, Level.CRITICAL)
+    assert left.trouble.lines[0].endswith("make block-key KEY=openai-api-key ENV=staging APPLY=1")
+    assert here.told() == [("staging/rotation/openai-api-key/1", "opened")]
+    here.pipeline(NOW + DAY).keys.block(OPENAI, "ann", NOW + DAY)
+    assert here.openai.keys == {}
+
+
+def dies(*_):
+    raise KeyboardInterrupt
 
 
 def test_a_block_ends_what_is_known_before_it_looks_for_the_rest(here):
