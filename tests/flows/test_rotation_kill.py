@@ -197,8 +197,8 @@ def test_killed_anywhere_while_a_refused_key_is_taken_back_the_old_one_is_untouc
         check_no_raw_key(here)
 
 
-def test_two_that_start_at_once_do_the_work_once(memory):
-    with cloud(f"sqlite:///{memory}/two.db", POLICY) as here:
+def test_two_that_start_at_once_do_the_work_once(store):
+    with cloud(store("two"), POLICY) as here:
         outcomes = []
         start = threading.Barrier(2)
 
