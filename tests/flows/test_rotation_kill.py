@@ -20,7 +20,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from rotating import ALERTS, DAY, NOW, OPENAI, attributes, cloud, only, task
+from rotating import ALERTS, DAY, MAPS, NOW, OPENAI, attributes, cloud, only, task
 from twinguard import config
 from twinguard.decide.keys import LEASE, Step
 from twinguard.errors import Unavailable
@@ -33,6 +33,7 @@ from twinguard.wiring import start
 pytestmark = pytest.mark.timeout(400)
 
 POLICY = only(OPENAI)
+KEYS = f"projects/{POLICY.project.id}/locations/global/keys"
 KINDS = ("rotations", "audit")
 SERVERS = ("FIRESTORE_EMULATOR_HOST",)
 LATER = LEASE + dt.timedelta(minutes=1)
@@ -71,13 +72,13 @@ def store(request):
     return lambda number: f"firestore://{project}-{number}/(default)"
 
 
-def lives(nursery, cloud, now, dies_at):
+def lives(nursery, cloud, now, dies_at, policy=POLICY):
     """One run of the task in a fresh process that dies before a call, if there are as many."""
     cloud.pipeline(now)
     event = [f"rotate-{dies_at}", now.isoformat(), "", {"task": "rotate"}]
     order = {
         "env": cloud.env | {name: os.environ[name] for name in SERVERS if name in os.environ},
-        "policy": config.render(POLICY),
+        "policy": config.render(policy),
         "events": [event],
         "dies_at": dies_at,
     }
@@ -195,6 +196,30 @@ def test_killed_anywhere_while_a_refused_key_is_taken_back_the_old_one_is_untouc
         assert set(here.told()) == {("staging/rotation/openai-api-key/1", "opened")}
         check_audit(here)
         check_no_raw_key(here)
+
+
+def test_killed_anywhere_a_google_key_is_replaced_and_never_missed(nursery, memory):
+    """Between two days of the task, and with the next run after each death."""
+    policy, survived = only(MAPS), 0
+    for dies_at in range(1, 200):
+        with cloud(f"sqlite:///{memory}/{dies_at}.db", policy) as here:
+            keys = here.google.api_keys
+            here.add_secret(MAPS, keys.add(f"{KEYS}/by-hand"), age=100)
+            status = lives(nursery, here, NOW, dies_at, policy)
+            for number in range(4):
+                alive = [key for key in keys.keys.values() if "deleteTime" not in key]
+                value = here.read(MAPS) or here.google.secrets.read(here.secret(MAPS), "latest")
+                assert keys.works(value if isinstance(value, str) else value.decode())
+                assert len(alive) <= 2
+                here.rotate(NOW + LATER + number * DAY)
+            (last,) = [name for name, key in keys.keys.items() if "deleteTime" not in key]
+            assert keys.values[last] == here.read(MAPS)
+            assert here.state(MAPS).step is Step.IDLE
+            assert here.told() == []
+            survived += 1
+        if status == 0:
+            break
+    assert survived > 15
 
 
 def test_two_that_start_at_once_do_the_work_once(store):
