@@ -230,6 +230,37 @@ def test_records_that_were_lost_cost_no_reader_the_key(tmp_path):
         assert here.state(MAPS).name == "twinguard-staging-maps-key-3"
 
 
+def test_a_key_that_cannot_be_told_from_others_is_not_taken_for_a_stray(here, monkeypatch):
+    """Without records, the key in use is known by its redacted value, or not at all."""
+    here.rotate(NOW)
+    here.rotate(NOW + DAY)
+    used = here.read()
+    here.env["TWINGUARD_RECORDS"] = here.records = here.records.replace("records", "new")
+    hide_values(here, monkeypatch)
+    here.pipeline().keys.rotate(OPENAI, "ann", NOW + 2 * DAY)
+
+    assert here.openai.works(used)
+    assert here.openai.works(here.read())
+    here.rotate(NOW + 3 * DAY)
+    assert here.state().trouble.title == "The old key for openai-api-key is not dead"
+
+
+def test_what_somebody_went_back_to_is_still_known_by_its_id(here, monkeypatch):
+    here.rotate(NOW)
+    here.google.secrets.point(here.secret(), 1)
+    hide_values(here, monkeypatch)
+    here.pipeline().keys.rotate(OPENAI, "ann", NOW + LATER)
+
+    assert [one.key.id for one in here.state().olds if one.key.version == 1] == ["key_1"]
+    assert here.openai.works(here.openai.made[0])
+
+
+def hide_values(here, monkeypatch):
+    """OpenAI tells nothing any more by which a key can be known."""
+    telling = here.openai._told
+    monkeypatch.setattr(here.openai, "_told", lambda key: telling(key) | {"redacted_value": "***"})
+
+
 # --- a person's turn -----------------------------------------------------------------------------
 
 

@@ -40,7 +40,8 @@ _DAY = dt.timedelta(days=1)
 def begun(state: KeyState, shelf: Shelf, now: dt.datetime) -> KeyState:
     """The record of a rotation that begins: what stands before the first change."""
     number = current_of(shelf)
-    current = state.current if state.current.version == number else Key(version=number)
+    known = (state.current, *(old.key for old in state.olds if not old.dead))
+    current = next((key for key in known if key.version == number), Key(version=number))
     is_manual = state.kind is Kind.MANUAL
     # What somebody went back to is no old key any more; what they left is nobody's.
     olds = tuple(old for old in state.olds if old.key.version != number)

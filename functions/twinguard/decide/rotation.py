@@ -86,7 +86,9 @@ def _making(state: KeyState, seen: Seen) -> KeyAction:
     # Before anything is ended, which of the keys readers have must be known.
     if current.version and current.id is None:
         return Identify(current.version)
-    if lost := strays(state, seen):
+    # A key that OpenAI's list does not tell apart may be among the strays: they stay for now.
+    is_known = bool(current.id) or not current.version or state.kind is not Kind.OPENAI
+    if is_known and (lost := strays(state, seen)):
         return DropKeys(lost)
     return MakeKey(state.name)
 
