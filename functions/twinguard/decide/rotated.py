@@ -127,7 +127,7 @@ def after(state: KeyState, action: KeyAction, is_done: bool, now: dt.datetime) -
             state = promoted(state, now)
         case ExpireKey(id=key_id):
             version = next((o.key.version for o in state.olds if o.key.id == key_id), 0)
-            state = _old(state, version, lambda old: replace(old, expires=True))
+            state = _old(state, version, lambda old: _expiring(old, now))
         case KillKey(version=version, id=key_id):
             state = _killed(state, version, key_id, is_done, now)
         case DestroyVersion(version=version):
@@ -182,6 +182,11 @@ def _killed(
         return _old(state, version, lambda old: replace(old, dead=True))
     state = replace(state, trouble=key_tell.undead(state, version, key_id))
     return _old(state, version, lambda old: replace(old, until=now + _DAY))
+
+
+def _expiring(old: Old, now: dt.datetime) -> Old:
+    """After the provider was told when to end it; once more where that was put off."""
+    return replace(old, expires=True, until=now + _DAY if old.expires else old.until)
 
 
 def _old(state: KeyState, version: int, change: Callable[[Old], Old]) -> KeyState:
