@@ -47,13 +47,25 @@ def test_nothing_is_public(plan):
     } == {"ALLOW_INTERNAL_ONLY"}
 
 
-def test_only_the_push_account_calls_a_function(plan):
+def test_who_is_granted_what_is_known_before_an_apply(plan):
+    """Rules about members see nothing of one that is known only afterwards."""
+    grants = {at: after for at, after in plan.made.items() if kind_of(at).endswith("_iam_member")}
+
+    assert len(grants) > 1
+    assert [at for at, after in grants.items() if not after.get("member")] == []
+    assert [at for at, after in grants.items() if not after.get("role")] == []
+
+
+def test_only_the_push_account_calls_a_function(plan, environment):
     invokers = {
         at: after for at, after in plan.made.items() if after.get("role") == "roles/run.invoker"
     }
 
     assert {at.partition("[")[0] for at in invokers} == {
         "module.functions.google_cloud_run_v2_service_iam_member.push"
+    }
+    assert {after["member"].partition("@")[0] for after in invokers.values()} == {
+        f"serviceAccount:twinguard-{environment}-push"
     }
     assert {after["name"] for after in invokers.values()} == {
         item["name"] for item in plan.of("google_cloudfunctions2_function").values()

@@ -83,6 +83,14 @@ locals {
   }
 }
 
+# After the role, and yet known before it is there.
+locals {
+  role_names = {
+    for name, role in google_project_iam_custom_role.role :
+    name => "projects/${var.project_id}/roles/${role.role_id}"
+  }
+}
+
 resource "google_project_iam_custom_role" "role" {
   for_each = local.permissions
 

@@ -61,6 +61,7 @@ module "functions" {
   openai_admin_secret = local.openai_admin_secret
   policy_json         = jsonencode(local.policy)
   project_id          = module.project.id
+  project_number      = module.project.number
   records_url         = module.state.records_url
   region              = var.policy.region
   reporters           = local.accounts_of_application

@@ -47,6 +47,6 @@ module "billing_export" {
   labels          = local.labels
   project_id      = module.project.id
   readers         = each.value.readers
-  viewers         = { on-schedule = module.functions.accounts["on-schedule"] }
+  viewers         = each.value.connected ? { on-schedule = module.functions.accounts["on-schedule"] } : {}
   view_sql        = file("${path.module}/../../../functions/twinguard/billing/costs.sql")
 }

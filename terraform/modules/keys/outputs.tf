@@ -16,7 +16,7 @@ output "secret_topic_id" {
 
 output "service_account_email" {
   description = "Address of the application's service account, once it has its roles; null where none is made."
-  value       = one(values(google_service_account.application)[*].email)
+  value       = local.application_email
 
   depends_on = [google_project_iam_member.application]
 }
