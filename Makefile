@@ -186,14 +186,14 @@ format: $(VENV)/.dev ## Rewrite Python and Terraform files in the common style
 	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format .
 	@! command -v terraform >/dev/null || terraform fmt -recursive terraform environments
 
-validate: $(VENV)/.cli ## Check Terraform's format and validity, every module and root
-	@$(CLI).terraform_checks validate
+validate: $(VENV)/.cli ## Check Terraform's format and validity, every module and root; ENV=staging for one
+	@$(CLI).terraform_checks validate $(if $(ENV),--env $(ENV))
 
 terraform-test: $(VENV)/.cli ## Run the tests of the Terraform modules
 	@$(CLI).terraform_checks test
 
-terraform-lint: $(VENV)/.cli ## Check Terraform's style with tflint
-	@$(CLI).terraform_checks lint
+terraform-lint: $(VENV)/.cli ## Check Terraform's style with tflint; ENV=staging for one root
+	@$(CLI).terraform_checks lint $(if $(ENV),--env $(ENV))
 
 terraform-scan: $(VENV)/.cli ## Check Terraform's security with checkov
 	@$(CLI).terraform_checks scan

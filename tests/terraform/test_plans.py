@@ -16,9 +16,6 @@ from twinguard.policy import Environment
 pytestmark = pytest.mark.timeout(600)
 
 FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "dispatch-alert")
-VARIABLES = {
-    f'module.functions.google_cloudfunctions2_function.function["{name}"]' for name in FUNCTIONS
-}
 BUDGET = "module.budgets.google_billing_budget.budget"
 VALUES = {
     "PAGERDUTY_INTEGRATION_KEY": "made-up",
@@ -137,33 +134,8 @@ def test_every_entry_point_is_deployed(workspace):
 
 
 @pytest.mark.parametrize(
-    ("edit", "changed"),
-    [
-        (("amount: 500", "amount: 600"), {BUDGET}),
-        (("{percent: 75, level: medium}", "{percent: 70, level: medium}"), {BUDGET}),
-        (
-            ('morning: {at: "06:30"', 'morning: {at: "07:15"'),
-            {'module.functions.google_cloud_scheduler_job.job["morning"]'},
-        ),
-    ],
-)
-def test_one_number_changes_what_it_is_about_and_what_the_functions_know(workspace, edit, changed):
-    before, after = workspace.plan("staging"), workspace.plan("staging", edit)
-
-    assert before.made.keys() == after.made.keys()
-    assert {at for at in before.made if before.made[at] != after.made[at]} == changed | VARIABLES
-
-
-@pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (
-            ("amount: 500", "amount: 0"),
-            (
-                "environments/staging/policy.yaml: budget.amount must be above zero; "
-                "remove it to run without a cap."
-            ),
-        ),
         (
             ("amount: 500", "amount: 500\n  amuont: 600"),
             (
@@ -174,7 +146,7 @@ def test_one_number_changes_what_it_is_about_and_what_the_functions_know(workspa
         (("region: europe-west1\n", ""), 'attribute "region" is required'),
     ],
 )
-def test_a_wrong_number_is_refused_with_file_key_and_remedy(workspace, edit, message):
+def test_a_wrong_key_is_refused_by_its_name(workspace, edit, message):
     refusal = " ".join(workspace.plan("staging", edit).refusal.replace("│", " ").split())
 
     assert message in refusal

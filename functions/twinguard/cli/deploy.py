@@ -13,8 +13,17 @@ import typer
 
 from twinguard import config
 from twinguard.cli import bundle
-from twinguard.cli.terraform import BUNDLE, REPOSITORY, folders, heard, program, seen, settings
-from twinguard.errors import Misconfigured
+from twinguard.cli.exits import exiting
+from twinguard.cli.terraform import (
+    BUNDLE,
+    REPOSITORY,
+    folders,
+    heard,
+    program,
+    root_of,
+    seen,
+    settings,
+)
 
 BOOTSTRAP = REPOSITORY / "terraform" / "bootstrap"
 LOCAL_STATE = REPOSITORY / ".cache" / "bootstrap.tfstate"
@@ -34,6 +43,7 @@ Apply = Annotated[bool, typer.Option(help="Carry out the plan without asking.")]
 
 
 @app.command()
+@exiting()
 def plan(
     *,
     env: Env,
@@ -41,7 +51,7 @@ def plan(
     drift: Annotated[bool, typer.Option(help="End with 2 where anything would change.")] = False,
 ) -> None:
     """Show what applying an environment would change."""
-    folder, variables = root_of(env), settings()
+    folder, variables = _root(env), settings()
     _prepared(folder, state, variables)
     if _planned(folder, [], variables) == CHANGED:
         typer.echo(f"\nNothing was changed; make apply ENV={folder.name} carries this out.")
@@ -50,14 +60,16 @@ def plan(
 
 
 @app.command()
+@exiting()
 def apply(*, env: Env, state: State = "", apply: Apply = False) -> None:
     """Show the plan of an environment, then carry it out."""
-    folder, variables = root_of(env), settings()
+    folder, variables = _root(env), settings()
     _prepared(folder, state, variables)
     _carried_out(folder, [], variables, agreed=apply)
 
 
 @app.command()
+@exiting()
 def bootstrap(
     *,
     project: Annotated[str, typer.Option(help="Id of the seed project.")],
@@ -86,6 +98,7 @@ def bootstrap(
 
 
 @app.command("lock")
+@exiting()
 def lock_providers() -> None:
     """Write the providers' checksums for all platforms into each root's lock file."""
     variables = settings()
@@ -98,15 +111,10 @@ def lock_providers() -> None:
             _must([program(), "providers", "lock", *platforms], folder, variables)
 
 
-def root_of(name: str) -> Path:
-    """The folder of an environment's root; Misconfigured where it has none."""
-    environment = config.environment_named(name)
-    folder = REPOSITORY / "environments" / environment.value
-    if not (folder / "main.tf").is_file():
-        raise Misconfigured(
-            f"{environment.value} has no main.tf: nothing of it runs in the cloud; "
-            "choose production, staging, development or ci"
-        )
+def _root(name: str) -> Path:
+    """An environment's folder, its policy checked: Terraform's own words name no key of it."""
+    folder = root_of(REPOSITORY, name)
+    config.load(folder / "policy.yaml")
     return folder
 
 

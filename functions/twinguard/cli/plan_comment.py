@@ -15,9 +15,9 @@ import typer
 from msgspec import Struct
 
 from twinguard.cli.costs_source import opened
-from twinguard.cli.deploy import PLAN, root_of
+from twinguard.cli.deploy import PLAN
 from twinguard.cli.exits import exiting
-from twinguard.cli.terraform import heard, program, settings
+from twinguard.cli.terraform import REPOSITORY, heard, program, root_of, settings
 from twinguard.decide import gate
 from twinguard.errors import Misconfigured, TwinguardError
 
@@ -68,7 +68,7 @@ def main(
 ) -> None:
     """Say as Markdown what the last plan changes, and how the budget stands."""
     with exiting():
-        folder = root_of(env)
+        folder = root_of(REPOSITORY, env)
         answer = heard([program(), "show", "-json", PLAN], folder, settings())
         if answer.code:
             raise Misconfigured(

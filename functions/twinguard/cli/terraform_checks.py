@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from twinguard.cli import bundle
+from twinguard.cli.exits import exiting
 from twinguard.cli.terraform import (
     BUNDLE,
     REPOSITORY,
@@ -25,6 +27,7 @@ from twinguard.cli.terraform import (
     folders,
     heard,
     program,
+    root_of,
     settings,
 )
 from twinguard.errors import Misconfigured
@@ -42,26 +45,30 @@ EXCEPTIONS = REPOSITORY / ".checkov.yaml"
 AT_ONCE = 2
 LEFT_OUT = (".terraform", ".terraform.lock.hcl", "*.tfstate*", "*_override.tf")
 
+Env = Annotated[str, typer.Option(help="One environment's root instead of everything.")]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.command()
-def validate() -> None:
+@exiting()
+def validate(*, env: Env = "") -> None:
     """Check the format and the validity of every module and root."""
-    env = settings()
+    variables = settings()
     unformatted = heard(
         [program(), "fmt", "-check", "-diff", "-recursive", "terraform", "environments"],
         REPOSITORY,
-        env,
+        variables,
     )
     if unformatted.code:
         typer.echo(f"{unformatted.text}\nnot formatted; run: make format", err=True)
         raise typer.Exit(1)
     with _copy() as copy:
-        _all(copy, folders(copy), ["validate", "-no-color"], env)
+        _all(copy, _chosen(copy, env), ["validate", "-no-color"], variables)
 
 
 @app.command()
+@exiting()
 def test() -> None:
     """Run the tests of every module and root that has some."""
     with _copy() as copy:
@@ -70,17 +77,19 @@ def test() -> None:
 
 
 @app.command()
-def lint() -> None:
+@exiting()
+def lint(*, env: Env = "") -> None:
     """Run tflint over every module and root."""
     tflint = _tool(TFLINT, "go install github.com/terraform-linters/tflint@v0.64.0")
     if not tflint:
         return
     command = [tflint, f"--config={REPOSITORY / '.tflint.hcl'}", "--no-color"]
     with _copy() as copy:
-        _each(copy, folders(copy), lambda folder: heard(command, folder, dict(os.environ)))
+        _each(copy, _chosen(copy, env), lambda folder: heard(command, folder, dict(os.environ)))
 
 
 @app.command()
+@exiting()
 def scan() -> None:
     """Run checkov's security checks over the modules."""
     checkov = _tool(CHECKOV, GET_CHECKOV)
@@ -112,6 +121,10 @@ def _tool(path: Path, remedy: str) -> str:
         raise Misconfigured(told)
     typer.echo(f"skipped: {told}")
     return ""
+
+
+def _chosen(copy: Path, env: str) -> tuple[Path, ...]:
+    return (root_of(copy, env),) if env else folders(copy)
 
 
 @contextmanager

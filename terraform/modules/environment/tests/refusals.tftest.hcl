@@ -433,6 +433,22 @@ run "an_environment_that_has_no_cloud_is_refused" {
   expect_failures = [var.environment]
 }
 
+run "a_whole_number_written_as_text_is_refused" {
+  command = plan
+  variables {
+    raw_policy = { secrets = { openai-api-key = { rotation_days = "30" } } }
+  }
+  expect_failures = [var.environment]
+}
+
+run "a_key_with_nothing_behind_it_is_refused" {
+  command = plan
+  variables {
+    raw_policy = { budget = { thresholds = [{ percent = 75, level = null }] } }
+  }
+  expect_failures = [var.environment]
+}
+
 run "a_folder_without_the_functions_zip_is_refused" {
   command = plan
   variables {
