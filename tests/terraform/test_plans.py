@@ -16,6 +16,9 @@ from twinguard.policy import Environment
 pytestmark = pytest.mark.timeout(600)
 
 FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "dispatch-alert")
+VARIABLES = {
+    f'module.functions.google_cloudfunctions2_function.function["{name}"]' for name in FUNCTIONS
+}
 BUDGET = "module.budgets.google_billing_budget.budget"
 VALUES = {
     "PAGERDUTY_INTEGRATION_KEY": "made-up",
@@ -152,25 +155,35 @@ def test_a_wrong_key_is_refused_by_its_name(workspace, edit, message):
     assert message in refusal
 
 
-def test_only_a_shared_project_filters_its_budget_by_label(workspace):
-    own = workspace.plan("development")
-    shared = workspace.plan(
-        "development", ("  id: living-twin-dev\n", "  id: living-twin-staging\n  shared: true\n")
-    )
+SHARED = {
+    "staging": ("  id: living-twin-staging\n", "  id: living-twin-staging\n  shared: true\n"),
+    "development": ("  id: living-twin-dev\n", "  id: living-twin-staging\n  shared: true\n"),
+}
+PART = (
+    "  currency: USD\n",
+    "  currency: USD\n  services: {run: {service: services/152E-C115-5142, amount: 10}}\n",
+)
 
-    filters = [plan.one(BUDGET)["budget_filter"][0].get("labels") for plan in (own, shared)]
+
+@pytest.mark.parametrize("environment", SHARED)
+def test_only_a_shared_project_filters_its_budgets_by_label(workspace, environment):
+    own = workspace.plan(environment, PART)
+    shared = workspace.plan(environment, PART, SHARED[environment])
+
+    filters = [
+        [budget["budget_filter"][0].get("labels") for budget in budgets.values()]
+        for budgets in (plan.of("google_billing_budget") for plan in (own, shared))
+    ]
 
     assert (own.refusal, shared.refusal) == ("", "")
-    assert filters == [None, {"environment": "development"}]
+    assert filters == [[None, None], [{"environment": environment}] * 2]
+    assert {at for at, after in own.made.items() if after != shared.made.get(at)} >= VARIABLES
+    assert len(own.made) == len(shared.made)
 
 
 def test_two_environments_of_one_project_share_no_name(workspace):
-    staging = workspace.plan(
-        "staging", ("  id: living-twin-staging\n", "  id: living-twin-staging\n  shared: true\n")
-    )
-    development = workspace.plan(
-        "development", ("  id: living-twin-dev\n", "  id: living-twin-staging\n  shared: true\n")
-    )
+    plans = [workspace.plan(environment, edit) for environment, edit in SHARED.items()]
+    assert [plan.refusal for plan in plans] == ["", ""]
 
     named = [
         {
@@ -181,7 +194,7 @@ def test_two_environments_of_one_project_share_no_name(workspace):
             and not planning.kind_of(at).endswith("_iam_member")
             and planning.kind_of(at) not in NAMED_WITHIN
         }
-        for plan in (staging, development)
+        for plan in plans
     ]
 
     assert {kind for kind, _ in named[0]} >= {

@@ -94,18 +94,23 @@ def test_no_grant_takes_away_what_others_granted(plan):
     assert {kind for kind in authoritative if "_iam_" in kind} == set()
 
 
-def test_everything_that_can_carries_the_environments_label(plan, environment):
+def test_everything_that_can_carries_the_policys_labels(plan, environment):
     """Monitoring says user_labels; a channel's `labels` are its address."""
+    policy = config.load(config.path_of(Environment(environment)))
+    wanted = {**policy.labels, "environment": environment, "managed-by": "terraform"}
     labelled = {
         at: after["user_labels"] if "user_labels" in after else after["labels"]
         for at, after in plan.made.items()
         if "user_labels" in after or "terraform_labels" in after
     }
 
-    found = {at: (labels or {}).get("environment") for at, labels in labelled.items()}
+    lacking = {
+        at for at, labels in labelled.items() if not wanted.items() <= (labels or {}).items()
+    }
 
-    assert found == dict.fromkeys(labelled, environment)
-    assert {kind_of(at) for at in found} >= {
+    assert {"application", "owner"} <= wanted.keys()
+    assert lacking == set()
+    assert {kind_of(at) for at in labelled} >= {
         "google_monitoring_alert_policy",
         "google_monitoring_notification_channel",
         "google_pubsub_topic",

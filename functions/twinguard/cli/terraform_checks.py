@@ -36,9 +36,16 @@ TFLINT = REPOSITORY / ".cache" / "tflint" / "0.64.0" / "tflint"
 CHECKOV = REPOSITORY / ".cache" / "checkov" / "bin" / "checkov"
 """Where `.ci/run` puts them."""
 
+GOOGLE_RULES = REPOSITORY / ".cache" / "tflint-google" / "0.36.0"
+"""Where `.ci/run` puts tflint's rules for Google, which not every machine can get."""
+
 GET_CHECKOV = (
     "python3 -m venv .cache/checkov && .cache/checkov/bin/pip install --require-hashes "
     "-r .ci/requirements-checkov.txt"
+)
+GOOGLE_RULES_MISSING = (
+    "put tflint-ruleset-google into ~/.tflint.d/plugins, from "
+    "github.com/terraform-linters/tflint-ruleset-google/releases"
 )
 EXCEPTIONS = REPOSITORY / ".checkov.yaml"
 
@@ -84,8 +91,15 @@ def lint(*, env: Env = "") -> None:
     if not tflint:
         return
     command = [tflint, f"--config={REPOSITORY / '.tflint.hcl'}", "--no-color"]
+    variables = dict(os.environ)
+    own = Path(os.environ.get("TFLINT_PLUGIN_DIR") or Path.home() / ".tflint.d" / "plugins")
+    if rules := google_rules((GOOGLE_RULES, own)):
+        command.append("--enable-plugin=google")
+        variables["TFLINT_PLUGIN_DIR"] = str(rules)
+    else:
+        typer.echo(f"without tflint's rules for Google: {GOOGLE_RULES_MISSING}")
     with _copy() as copy:
-        _each(copy, _chosen(copy, env), lambda folder: heard(command, folder, dict(os.environ)))
+        _each(copy, _chosen(copy, env), lambda folder: heard(command, folder, variables))
 
 
 @app.command()
@@ -102,6 +116,12 @@ def scan() -> None:
         typer.echo(answer.text or "checkov checked nothing", err=True)
         raise typer.Exit(1)
     typer.echo(f"terraform: {result[0]}")
+
+
+def google_rules(places: Iterable[Path]) -> Path | None:
+    """The first of these folders that holds tflint's plugin for Google."""
+    names = ("tflint-ruleset-google", "tflint-ruleset-google.exe")
+    return next((p for p in places if any((p / name).is_file() for name in names)), None)
 
 
 def scanned(checkov: str, folder: Path, arguments: Iterable[str]) -> Answer:
