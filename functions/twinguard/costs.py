@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import localcontext
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard.decide import anomalies, gate, notices, overview
+from twinguard.decide.money import EXACT
 from twinguard.decide.months import before, last_of, month_of
 from twinguard.decide.spend import Anomaly, Basis, Dimension, Freshness, Line, Overview, Query
 from twinguard.policy import Policy
@@ -74,7 +76,10 @@ class Ledger:
 
     def month(self, month: dt.date | None = None, tenant: str | None = None) -> Month:
         """All that is said about a month; the current one by default."""
-        month = month_of(month or self.this_month)
+        with localcontext(EXACT):
+            return self._month(month_of(month or self.this_month), tenant)
+
+    def _month(self, month: dt.date, tenant: str | None) -> Month:
         answers = self._answers(month, tenant)
         budget = self.policy.budget if tenant is None else None
         found = self._explained(self._found(answers, month)) if tenant is None else ()

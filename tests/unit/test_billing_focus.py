@@ -133,6 +133,8 @@ def test_times_are_read_in_all_their_forms(lines, start):
         ('{"Environment": "production"}', "production"),
         ('[{"key": "environment", "value": "production"}]', "production"),
         ('[{"Key" : "environment", "Value": "production"}]', "production"),
+        ('{"environment": "a", "environment": "production"}', "production"),
+        ('"{\\"environment\\": \\"production\\"}"', "production"),
         ('{"environments": "production"}', None),
         ("{}", None),
         ("null", None),
@@ -161,7 +163,13 @@ def test_a_file_without_tags_is_unattributed(lines):
     assert line.keys == (None,)
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_last_column_without_a_name_is_no_column(lines):
+    text = "".join(f"{line},\n" for line in focus({}, {}).splitlines())
+
+    assert [line.net for line in lines(text)] == [3]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_a_spreadsheets_delimiter_is_read(lines, delimiter):
     assert [line.net for line in lines(focus({}, {}, delimiter=delimiter))] == [3]
 

@@ -12,6 +12,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from twinguard.decide.money import EXACT
+
 UNATTRIBUTED = "unattributed"
 """How people see a cost without the label that was asked for; in a `Line` it is None."""
 
@@ -71,8 +73,8 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def net(self) -> Decimal:
-        """What is paid."""
-        return self.cost + self.credits
+        """What is paid, to the last digit."""
+        return EXACT.add(self.cost, self.credits)
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
