@@ -198,9 +198,8 @@ def _tags(column: str, kind: str, name: str) -> str:
 
 def _unwrapped(text: str) -> str:
     """The JSON within a text of JSON: some write objects as they are, some as texts."""
-    return (
-        f"CASE WHEN starts_with({text}, '\"') THEN json_extract_string({text}, '$') ELSE {text} END"
-    )
+    found, plain = f"json_extract_string({text}, '$')", f"CAST({text} AS VARCHAR)"
+    return f"CASE WHEN starts_with({plain}, '\"') THEN {found} ELSE {plain} END"
 
 
 def _checked(place: str, value: str, column: str, name: str, need: str) -> str:
