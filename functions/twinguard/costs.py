@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from twinguard.decide import anomalies, gate, notices, overview
-from twinguard.decide.money import EXACT
+from twinguard.decide import anomalies, gate, notices, outside, overview
+from twinguard.decide.money import EXACT, money
 from twinguard.decide.months import before, last_of, month_of
 from twinguard.decide.spend import Anomaly, Basis, Dimension, Freshness, Line, Overview, Query
 from twinguard.policy import Policy
@@ -86,6 +86,8 @@ class Ledger:
         told = overview.overviews(
             self.policy.environment.value, month, answers, self.freshness, budget, found
         )
+        if tenant is None and self.scope != EVERYTHING:
+            told = self._with_outside(told, month)
         return Month(overviews=told, freshness=self.freshness, scope=self.scope)
 
     def quarter(self, last: dt.date | None = None) -> tuple[Overview, ...]:
@@ -132,6 +134,22 @@ class Ledger:
             self.scope.environment, month, project=self.scope.project, tenant=tenant
         )
         return {query: self.source.lines(query) for query in asked}
+
+    def _with_outside(self, told: tuple[Overview, ...], month: dt.date) -> tuple[Overview, ...]:
+        """Each overview with a note of what names no environment, by its currency."""
+        lines = self.source.lines(outside.query(month))
+        left = outside.outside(lines, self.scope.project, self.scope.environment)
+        known = {one.currency for one in told}
+        noted = []
+        for number, one in enumerate(told):
+            mine = [c for c in left if c == one.currency or (not number and c not in known)]
+            notes = (
+                f"Besides, {money(left[currency], currency)} on the bill name no environment: tax, "
+                "support and what has no label are nobody's."
+                for currency in sorted(mine)
+            )
+            noted.append(replace(one, notes=(*one.notes, *notes)))
+        return tuple(noted)
 
     def _asked(self, query: Query) -> tuple[Line, ...]:
         scoped = replace(query, project=self.scope.project, environment=self.scope.environment)

@@ -248,6 +248,26 @@ def test_a_day_is_complete_once_a_later_one_is_there(tmp_path):
     assert through == {"whole": dt.date(2024, 9, 1), "half": dt.date(2024, 8, 31)}
 
 
+@pytest.mark.parametrize(
+    ("providers", "calendar", "is_late"),
+    [
+        (["AWS"], "UTC", None),
+        (["Google Cloud"], "Pacific time", dt.timedelta(hours=40)),
+        (["Google", "Oracle"], "Pacific time or UTC", dt.timedelta(hours=40)),
+    ],
+)
+def test_a_source_says_whose_days_its_days_are_and_how_late_it_is_known_to_be(
+    tmp_path, providers, calendar, is_late
+):
+    for number, provider in enumerate(providers):
+        (tmp_path / f"{number}.csv").write_text(focus({"ProviderName": provider}))
+
+    with ExportFiles(tmp_path) as files:
+        fresh = files.freshness(NOW)
+
+    assert (fresh.calendar, fresh.lag) == (calendar, is_late)
+
+
 def test_focus_comes_in_json_lines_and_parquet_too(tmp_path):
     import duckdb
 

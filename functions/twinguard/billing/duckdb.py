@@ -18,12 +18,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
+from msgspec.structs import replace
+
 from twinguard.billing import amounts, queries, sniff, staged
 from twinguard.billing.columns import Columns, raw
 from twinguard.billing.dialect import translated
 from twinguard.billing.faults import TooFine, refused
 from twinguard.billing.quoted import escaped, literal
-from twinguard.decide.spend import Freshness, Line, Query
+from twinguard.decide.spend import PACIFIC_TIME, UTC, Freshness, Line, Query
 from twinguard.errors import Misconfigured
 
 Progress = Callable[[str, float], None]
@@ -53,6 +55,7 @@ class ExportFiles:
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._db = _connected(self._folder, sum(map(_size, self._paths)) > _BIG, memory)
         self._parts: dict[str, int] = {}
+        self._calendars: set[str] = set()
         try:
             self._read()
         except BaseException:
@@ -84,7 +87,10 @@ class ExportFiles:
         end, day = queries.moment(until), found.through or queries.day(last)
         if newest is None and day is not None and (end is None or end.date() <= day):
             day -= dt.timedelta(days=1)
-        return Freshness(source=self.name, through=day, newest=found.newest, lag=found.lag)
+        # Nothing is known of how late the rows of other providers are.
+        lag = found.lag if PACIFIC_TIME in self._calendars or newest is not None else None
+        calendar = " or ".join(sorted(self._calendars)) or PACIFIC_TIME
+        return replace(found, through=day, lag=lag, calendar=calendar)
 
     @property
     def name(self) -> str:
@@ -159,7 +165,7 @@ class ExportFiles:
                 is_focus = shape is sniff.Shape.FOCUS
                 places = self._places(select, lower) if is_focus else amounts.GOOGLES
                 view = staged.typed(shape, select, lower, told, places)
-                self._stage(view, f"parquet{number}_in")
+                self._stage(view, f"parquet{number}_in", shape)
                 sql = _normalised(shape, f"parquet{number}_in")
                 self._db.execute(f"CREATE VIEW parquet{number} AS {sql}")
                 self._db.execute(f"SELECT * FROM parquet{number} LIMIT 0")  # noqa: S608
@@ -174,7 +180,11 @@ class ExportFiles:
     def _load(self, source: sniff.Source, places: int | None, kept: int, *, is_first: bool) -> None:
         with refused((source.path,), source):
             select, columns = raw(source, self._unmarked(source))
-            self._stage(staged.typed(source.shape, select, columns, source.path, places), "staged")
+            self._stage(
+                staged.typed(source.shape, select, columns, source.path, places),
+                "staged",
+                source.shape,
+            )
             sql = _widened(_normalised(source.shape, "staged"), kept)
             how = "CREATE TABLE loaded AS" if is_first else "INSERT INTO loaded"
             self._db.execute(f"{how} {sql}")
@@ -188,8 +198,13 @@ class ExportFiles:
             shutil.copyfileobj(file, target)
         return str(copy)
 
-    def _stage(self, select: str, name: str) -> None:
+    def _stage(self, select: str, name: str, shape: sniff.Shape) -> None:
+        """A view, and by its first row whose days its days are: Google's are Pacific."""
         self._db.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
+        first = [(True,)]
+        if shape is sniff.Shape.FOCUS:
+            first = self._db.execute(f"SELECT is_google FROM {name} LIMIT 1").fetchall()  # noqa: S608
+        self._calendars |= {PACIFIC_TIME if is_googles else UTC for (is_googles,) in first}
 
     @contextmanager
     def _watched(self, path: str, done: float, share: float) -> Iterator[None]:

@@ -23,6 +23,7 @@ from twinguard.cli.exits import USAGE, exiting
 from twinguard.cli.progress import watched
 from twinguard.costs import EVER
 from twinguard.decide import gate
+from twinguard.decide.months import last_of
 from twinguard.decide.spend import Basis, Dimension
 from twinguard.decide.stands import limit_of
 from twinguard.errors import Misconfigured
@@ -85,12 +86,14 @@ def check(
     if as_json + as_csv + as_focus > 1:
         raise typer.BadParameter("choose one of --json, --csv and --focus")
     with _open(env, project, source) as found:
+        last = last_of(_month(month) or found.ledger.this_month)
         if as_csv or as_focus:
             export.write(found.ledger, _month(month), tenant or None, is_focus=as_focus)
+            output.beside(found, last)
             raise typer.Exit(FINE)
         if by:
             lines = found.ledger.told_by(tuple(by), basis, _month(month), tenant or None)
-            output.breakdown(found, tuple(by), lines, basis, top, as_json=as_json)
+            output.breakdown(found, tuple(by), lines, basis, top, last, as_json=as_json)
             raise typer.Exit(FINE)
         told = found.ledger.month(_month(month), tenant or None)
         output.month(found, told, top, as_json=as_json)

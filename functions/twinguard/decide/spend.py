@@ -18,6 +18,10 @@ UNATTRIBUTED = "unattributed"
 """How people see a cost without the label that was asked for; in a `Line` it is None."""
 
 
+PACIFIC_TIME, UTC = "Pacific time", "UTC"
+"""Whose days a source's days are, as people are told."""
+
+
 class Dimension(enum.StrEnum):
     """What costs can be told apart by."""
 
@@ -80,14 +84,15 @@ class Line(Struct, frozen=True, kw_only=True):
 class Freshness(Struct, frozen=True, kw_only=True):
     """How far a source's data reach.
 
-    `through` is the last day (Pacific) whose costs are taken to be complete: nothing, where there
-    are no rows. `newest` is when the newest row was written; `lag` is how late the source is known
-    to be."""
+    `through` is the last day whose costs are taken to be complete: nothing, where there are no
+    rows; days are of the `calendar`. `newest` is when the newest row was written; `lag` is how late
+    the source is known to be: None where nobody knows."""
 
     source: str
     through: dt.date | None
     newest: dt.datetime | None
-    lag: dt.timedelta
+    lag: dt.timedelta | None
+    calendar: str = PACIFIC_TIME
 
 
 class Day(Struct, frozen=True, order=True):
