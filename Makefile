@@ -208,7 +208,8 @@ evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; 
 	@$(CLI).evaluate_detection $(if $(JSON),--json) $(ARGS)
 
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
-	@for file in tests/bench/bench_*.py; do $(RUN) "$$file" || exit 1; done
+	@for file in tests/bench/bench_*.py; do \
+		PYTHONPATH="$(PYTHONPATH):$(CURDIR)/tests" $(RUN) "$$file" || exit 1; done
 
 lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRADE=1 to take newer ones
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt

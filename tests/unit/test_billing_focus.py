@@ -125,6 +125,13 @@ def test_times_are_read_in_all_their_forms(lines, start):
     assert line.keys == ("2024-09-01",)
 
 
+@pytest.mark.parametrize("column", ["BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd"])
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z", "soon"])
+def test_a_time_in_which_nobody_was_billed_is_refused(lines, column, time):
+    with pytest.raises(Misconfigured, match=rf"focus\.csv, line 2: {column} is '{time}'"):
+        lines(focus({column: time}))
+
+
 @pytest.mark.parametrize(
     ("tags", "environment"),
     [

@@ -247,6 +247,20 @@ def test_focus_rows_have_every_column_that_focus_wants_of_everybody(source):
     assert wanted <= set(row)
 
 
+@pytest.mark.parametrize("kind", ["monthly", "statement", "quarterly"])
+def test_a_report_of_a_sample_says_so_itself(tmp_path, kind):
+    run("report", "--env", "dev", "--kind", kind, "--form", "md", "--to", str(tmp_path))
+
+    texts = [path.read_text() for path in tmp_path.glob("*.md")]
+    assert texts
+    assert all("Sample data, made up on this machine" in text for text in texts)
+
+
+@pytest.mark.parametrize("command", ["check", "gate", "report"])
+def test_help_has_examples(command):
+    assert f"\n   {command} --env prod" in run(command, "--help").output
+
+
 def test_what_names_no_environment_is_on_the_bill_and_is_said(tmp_path):
     usual = {
         "cost": 1.5,

@@ -92,7 +92,9 @@ def _time(column: str, kind: str | None, _: str, name: str, need: str) -> str:
     value = f"CAST(TRY_CAST({place} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if kind != "VARCHAR":
         value = f"CAST({place} AS TIMESTAMP)"
-    return _checked(place, value, column, name, need)
+    # Nobody was billed before computers were: a year 1 or 9999 stands for nothing, or a mistake.
+    likely = f"CASE WHEN {value} BETWEEN '1970-01-01' AND '2199-12-31' THEN {value} END"
+    return _checked(place, likely, column, name, need)
 
 
 def _money(column: str, kind: str | None, exact: str, name: str, need: str) -> str:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from twinguard import config
 from twinguard.billing import open_costs
 from twinguard.cli.progress import reading
@@ -38,7 +40,14 @@ class Opened:
     is_sample: bool = False
 
     def documents(self, kind: str, month: dt.date | None, tenant: str | None) -> Iterator[Document]:
-        """The reports of a kind, as documents."""
+        """The reports of a kind, as documents; each says first what must be said of its source."""
+        notes = (self.note,) if self.note else ()
+        for document in self._documents(kind, month, tenant):
+            yield replace(document, stamp=(*notes, *document.stamp))
+
+    def _documents(
+        self, kind: str, month: dt.date | None, tenant: str | None
+    ) -> Iterator[Document]:
         from twinguard.reports.monthly import monthly
         from twinguard.reports.quarterly import quarterly
         from twinguard.reports.statement import statement
