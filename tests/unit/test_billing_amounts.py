@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from twinguard.billing.duckdb import ExportFiles
 from twinguard.decide.spend import Dimension, Line, Query
+from twinguard.errors import Misconfigured
 from twinguard.standins import export_files, exports
 
 YEAR = {"first": dt.date(2024, 1, 1), "last": dt.date(2024, 12, 31)}
@@ -98,6 +99,15 @@ def test_what_is_billed_comes_before_the_digits_of_a_noise(tmp_path):
     (line,) = asked(path)
 
     assert line.net == Decimal("123456789012345.5")
+
+
+@pytest.mark.parametrize("amount", ["1e300", "NaN", "-Infinity", "1" * 39])
+def test_a_noise_beside_what_is_no_money_leaves_it_refused(tmp_path, amount):
+    rows = [ROW | {"BilledCost": each} for each in ("1e-30", amount)]
+    path = written(tmp_path / "a.csv", rows)
+
+    with pytest.raises(Misconfigured, match=rf"a\.csv, line 3: BilledCost is '{amount}'"):
+        asked(path)
 
 
 @pytest.mark.parametrize("kind", ["DECIMAL(38, 22)", "DOUBLE", "VARCHAR"])

@@ -310,6 +310,18 @@ def test_somebody_elses_file_is_shown_whole_and_that_is_said(tmp_path):
     )
 
 
+def test_a_file_without_rows_is_said_to_have_none(tmp_path):
+    path = focus_csv(exports.made(0), tmp_path / "focus.csv")
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+
+    done = run("check", "--env", "dev", "--source", str(path))
+
+    told = " ".join(done.output.split())
+    assert done.exit_code == 0
+    assert "focus.csv has no rows." in told
+    assert "0.00 USD net" in told
+
+
 def test_what_is_not_focus_is_refused_with_the_column(tmp_path):
     path = tmp_path / "focus.csv"
     path.write_text("BilledCost,ServiceName\n1.00,Run\n")

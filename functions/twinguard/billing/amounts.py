@@ -31,34 +31,37 @@ def places_of(text: str) -> str:
 
 
 def strict(text: str, places: int, value: str) -> str:
-    """The value; DuckDB raises FINER where its text has a digit that the places do not hold.
+    """The value; DuckDB raises FINER where its text has a digit that the places do not hold."""
+    more = f"{_is_long(text, places)} AND {places_of(text)} > {places}"
+    return f"CASE WHEN {more} THEN error('{FINER}') ELSE {value} END"
 
-    Texts that are too short for that are not looked at."""
-    may = f"(length({text}) > {places} OR contains(lower({text}), 'e-'))"
+
+def needed(select: str, billed: str, credits: str = "") -> str:
+    """A query for the most digits that amounts have after the point, and their sum before it.
+
+    `billed` is a column of amounts, `credits` one of JSON or of lists with amounts in it."""
+    found = [f"CASE WHEN {_is_long('billed', USUAL)} THEN {places_of('billed')} ELSE 0 END"]
+    columns = [f'CAST("{billed}" AS VARCHAR) AS billed']
+    if credits:
+        columns.append(f'CAST("{credits}" AS VARCHAR) AS given')
+        each = f"regexp_extract_all(given, '{_AMOUNT_WITHIN}', 1)"
+        found.append(f"coalesce(list_max([{places_of('one')} FOR one IN {each}]), 0)")
     return (
-        f"CASE WHEN {may} AND {places_of(text)} > {places} THEN error('{FINER}') ELSE {value} END"
+        f"SELECT max(greatest({', '.join(found)})),"  # noqa: S608 - quoted
+        " len(CAST(TRY_CAST(sum(abs(TRY_CAST(billed AS DOUBLE)))"
+        f" FILTER (isfinite(TRY_CAST(billed AS DOUBLE))) AS HUGEINT) AS VARCHAR))"
+        f" FROM (SELECT {', '.join(columns)} FROM ({select}))"
     )
 
 
-def needed(select: str, columns: tuple[str, ...]) -> str:
-    """A query for the most digits after the point of some columns, and the sum of the first.
-
-    A column may be JSON with amounts in it, or a list of credits."""
-    texts = [f'CAST(line."{column}" AS VARCHAR)' for column in columns]
-    found = [
-        f"coalesce(list_max([{places_of('one')} FOR one IN"
-        rf" regexp_extract_all({text}, '(?i)^[-+]?[0-9.]+(?:e[-+]?[0-9]+)?$"
-        rf"|amount.{{1,4}}?[-+]?[0-9.]+(?:e[-+]?[0-9]+)?')]), 0)"
-        for text in texts
-    ]
-    amount = f"coalesce(TRY_CAST({texts[0]} AS {NUMERIC}), 0)"
-    return (
-        f"SELECT max(greatest({', '.join(found)})), sum(abs({amount}))"  # noqa: S608 - quoted
-        f" FROM ({select}) AS line"
-    )
+def _is_long(text: str, places: int) -> str:
+    """Whether a text may need more digits: most are too short to be looked at."""
+    return f"(length({text}) > {places} OR contains(lower({text}), 'e-'))"
 
 
-def fitting(most: int, total: object) -> int:
+def fitting(most: int, before: int) -> int:
     """The digits after the point that are kept: all of them, unless the sum needs the room."""
-    whole = len(f"{abs(int(str(total or 0).partition('.')[0] or 0))}") + 1
-    return max(USUAL, min(most, DIGITS - whole))
+    return max(USUAL, min(most, DIGITS - before - 1))
+
+
+_AMOUNT_WITHIN = r"(?i)amount[^0-9.+-]{1,6}([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"

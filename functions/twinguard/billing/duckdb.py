@@ -33,7 +33,6 @@ Progress = Callable[[str, float], None]
 
 _BIG = 64 << 20
 _MONEY = ("cost", "credits", "net")
-_EXACT = ("BilledCost", "x_Credits")
 _SQL = {sniff.Shape.GOOGLE: "costs.sql", sniff.Shape.FOCUS: "focus.sql"}
 
 
@@ -147,9 +146,10 @@ class ExportFiles:
 
     def _places(self, select: str, columns: Columns) -> int:
         """The digits after the point that a FOCUS file's amounts need."""
-        known = tuple(column for column in _EXACT if column.lower() in columns)
-        found = self._db.execute(amounts.needed(select, known)).fetchall()
-        return amounts.fitting(found[0][0] or 0, found[0][1])
+        given = "x_Credits" if "x_credits" in columns else ""
+        with refused(self._paths):
+            found = self._db.execute(amounts.needed(select, "BilledCost", given)).fetchall()
+        return amounts.fitting(found[0][0] or 0, found[0][1] or 1)
 
     def _view_parquet(self, paths: Iterable[str]) -> None:
         """One view for the files of the same columns."""

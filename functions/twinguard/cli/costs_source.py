@@ -95,11 +95,14 @@ def opened(
     try:
         chosen = Scope(project=project) if project and not is_sample else None
         scope = chosen or _scope(place, policy, costs)
-        if scope == EVERYTHING:
+        ledger = Ledger(policy, costs, now, scope)
+        if ledger.freshness.through is None and not place.startswith("bigquery://"):
+            notes.append(f"{place} has no rows.")
+        elif scope == EVERYTHING:
             notes.append(
                 f"{place} has no costs of project {policy.project.id}: all of it is shown."
             )
-        yield Opened(policy, Ledger(policy, costs, now, scope), " ".join(notes), is_sample)
+        yield Opened(policy, ledger, " ".join(notes), is_sample)
     finally:
         close = getattr(costs, "close", None)
         if close is not None:
