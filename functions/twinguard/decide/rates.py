@@ -1,85 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests and tokens a minute: how many there were, what is still free, and when. Pure.
+"""What tokens cost, in whole nano-dollars: exact for a settlement, an upper bound for a hold.
 
-A minute is counted in cells of six seconds. Eleven of them always hold a whole minute, so a limit
-is never exceeded in any minute, wherever it begins; what is free again is so six seconds late."""
+Pure. Where rates come from: `llm/prices.py`. A holding is rounded up, a settlement half to even, so
+that what is set aside is never too little and many settlements do not drift."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from msgspec import Struct
 
-CELL: Final = 6_000
-"""Milliseconds."""
-CELLS: Final = 11
+from twinguard.decide.tokens import OUTPUTS, TokenClass, Usage
+
+PER_TOKEN: Final = 1_000
+"""Nano-dollars for a token where a million of them cost one dollar."""
+
+IMAGE_TOKENS: Final = 50_000
+"""No image counts as more: the dearest tiling known is below."""
+
+FRAME_TOKENS: Final = 64
+"""What a provider's own template may add to a request."""
 
 
-class Allowance(Struct, frozen=True):
-    """What one scope may use in a minute; None: as much as it likes."""
+class Tier(Struct, frozen=True):
+    """A price for all tokens of calls with more input tokens than `above`. Dollars a million."""
 
-    scope: str
-    requests: int | None
-    tokens: int | None
-
-
-class Taken(Struct, frozen=True):
-    """What a request was let through with; give back what it did not need."""
-
-    allowances: tuple[Allowance, ...]
-    cell: int
-    tokens: int
+    above: int
+    price: Decimal
 
 
-class Exceeded(Struct, frozen=True):
-    """A limit that a request would exceed. `wait`: seconds until it fits; None: never."""
+class Rate(Struct, frozen=True):
+    """What a model's tokens cost on a day. Classes that are missing have no price.
 
-    scope: str
-    unit: str
-    limit: int
-    wait: float | None
+    `prices` has the tiers of each class, ascending; `version` says where they are from."""
 
-
-def cell_of(milliseconds: int) -> int:
-    """The cell a moment belongs to."""
-    return milliseconds // CELL
+    model: str
+    provider: str
+    version: str
+    prices: Mapping[TokenClass, tuple[Tier, ...]]
 
 
-def exceeded(
-    allowance: Allowance,
-    requests: Mapping[int, int],
-    tokens: Mapping[int, int],
-    wanted: int,
-    now: int,
-) -> Exceeded | None:
-    """The limit of a scope that one more request with so many tokens would exceed."""
-    found = [
-        Exceeded(allowance.scope, unit, limit, None if asked > limit else wait)
-        for unit, limit, used, asked in (
-            ("requests", allowance.requests, requests, 1),
-            ("tokens", allowance.tokens, tokens, wanted),
-        )
-        if limit is not None and (wait := _wait(limit, used, asked, now)) > 0
-    ]
-    return worst(found)
+class Unpriced(Struct, frozen=True):
+    """Nobody knows what this costs: an alarm, never zero."""
+
+    model: str
+    provider: str
+    why: str
 
 
-def worst(found: Iterable[Exceeded]) -> Exceeded | None:
-    """The one that lasts longest."""
-    return max(found, key=lambda one: math.inf if one.wait is None else one.wait, default=None)
+class Cost(Struct, frozen=True):
+    """What a call cost, and the version of the price it was computed with."""
+
+    nanos: int
+    version: str
 
 
-def _wait(limit: int, used: Mapping[int, int], wanted: int, now: int) -> float:
-    """Seconds until so much more fits."""
-    oldest = cell_of(now) - CELLS + 1
-    counted = sorted((cell, amount) for cell, amount in used.items() if cell >= oldest)
-    left = sum(amount for _, amount in counted) + wanted - limit
-    wait = 0.0
-    for cell, amount in counted:
-        if left <= 0:
-            break
-        left -= amount
-        wait = ((cell + CELLS) * CELL - now) / 1000
-    return wait if left <= 0 else math.inf
+def cost(rate: Rate, usage: Usage, share: Decimal = Decimal(1)) -> Cost | Unpriced:
+    """What usage costs, rounded half to even; `share` of it, as 0.5 for a batch at half price."""
+    sent = usage.input_total
+    exact = Decimal(0)
+    for kind in TokenClass:
+        count = usage.of(kind)
+        if not count:
+            continue
+        price = _price(rate, kind, sent)
+        if price is None:
+            return Unpriced(rate.model, rate.provider, f"no price for its {kind} tokens")
+        exact += count * price * PER_TOKEN
+    nanos = int((exact * share).to_integral_value(ROUND_HALF_EVEN))
+    return Cost(nanos, rate.version)
+
+
+def estimate(
+    rate: Rate, request_bytes: int, max_tokens: int, *, images: int = 0, choices: int = 1
+) -> Cost | Unpriced:
+    """The most a call can cost, rounded up.
+
+    No tokenizer makes more tokens of a text than it has bytes; `images` are the pictures that are
+    linked to or come in the request, and are bounded on their own."""
+    sent = request_bytes + FRAME_TOKENS + images * IMAGE_TOKENS
+    dearest = {}
+    for direction, kinds in (("in", frozenset(TokenClass) - OUTPUTS), ("out", OUTPUTS)):
+        prices = [price for kind in kinds if (price := _price(rate, kind, sent)) is not None]
+        dearest[direction] = max(prices, default=None)
+    if dearest["in"] is None or (max_tokens and dearest["out"] is None):
+        missing = "input" if dearest["in"] is None else "output"
+        return Unpriced(rate.model, rate.provider, f"no price for its {missing} tokens")
+    exact = sent * dearest["in"] + choices * max_tokens * (dearest["out"] or 0)
+    return Cost(int((exact * PER_TOKEN).to_integral_value(ROUND_CEILING)), rate.version)
+
+
+def _price(rate: Rate, kind: TokenClass, sent: int) -> Decimal | None:
+    """Dollars for a million tokens of a class, in a call with so many input tokens."""
+    found = None
+    for tier in rate.prices.get(kind, ()):
+        if sent > tier.above or tier.above == 0:
+            found = tier.price
+    return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests and tokens a minute, taken before a call for all scopes at once or for none.
 
-Tokens are taken as a bound and corrected once the call is counted. Rules are in `decide/rates.py`;
+Tokens are taken as a bound and corrected once the call is counted. Rules are in `decide/minutes.py`;
 what is refused counts for nothing."""
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
 
-from twinguard.decide import rates
-from twinguard.decide.rates import Allowance, Exceeded, Taken
+from twinguard.decide import minutes
+from twinguard.decide.minutes import Allowance, Exceeded, Taken
 from twinguard.errors import Misconfigured
 
 __all__ = ["Limits", "MemoryLimits", "open_limits"]
@@ -40,15 +40,15 @@ class MemoryLimits:
     async def take(self, allowances: tuple[Allowance, ...], tokens: int) -> Taken | Exceeded:
         """Count a request, if all scopes have room."""
         now = int(1000 * self._clock())
-        cell = rates.cell_of(now)
+        cell = minutes.cell_of(now)
         self._sweep(cell)
         found = (
-            rates.exceeded(
+            minutes.exceeded(
                 one, self._requests.get(one.scope, {}), self._tokens.get(one.scope, {}), tokens, now
             )
             for one in allowances
         )
-        if (over := rates.worst(one for one in found if one is not None)) is not None:
+        if (over := minutes.worst(one for one in found if one is not None)) is not None:
             return over
         for one in allowances:
             for used, amount in ((self._requests, 1), (self._tokens, tokens)):
@@ -70,7 +70,7 @@ class MemoryLimits:
         self._swept = cell
         for used in (self._requests, self._tokens):
             for scope, cells in list(used.items()):
-                for old in [known for known in cells if known <= cell - rates.CELLS]:
+                for old in [known for known in cells if known <= cell - minutes.CELLS]:
                     del cells[old]
                 if not cells:
                     del used[scope]

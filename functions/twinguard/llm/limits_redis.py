@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from twinguard.decide.rates import CELL, CELLS, Allowance, Exceeded, Taken
+from twinguard.decide.minutes import CELL, CELLS, Allowance, Exceeded, Taken
 from twinguard.errors import Unavailable
 
 _TIMEOUT = 0.5
