@@ -14,8 +14,9 @@ from msgspec import Struct
 Body: TypeAlias = "dict[str, Any]"
 """Decoded JSON from a client: anything, until it has been checked."""
 
-IMAGE_TOKENS: Final = 50_000
-"""The most that one image counts as, with any of OpenAI's models; of its bytes none counts."""
+BYTES_A_TOKEN: Final = 4
+IMAGE_TOKENS: Final = 1_000
+"""What a minute's tokens are taken with before they are known; money has bounds instead."""
 
 DETERMINISTIC: Final = 0
 _MODEL_LENGTH: Final = 200
@@ -50,22 +51,28 @@ class Mistake(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """A request that may be made. Both numbers of tokens are bounds, never guesses."""
+    """A request that may be made. `bytes`, `images`, `longest` (an answer's tokens) are bounds."""
 
     endpoint: Endpoint
     body: Mapping[str, Any]
     model: str
     stream: bool
     wants_usage: bool
-    input_tokens: int
-    output_tokens: int
+    bytes: int
+    images: int
+    longest: int
     choices: int
     deterministic: bool
 
     @property
-    def tokens(self) -> int:
-        """The most that it can come to."""
-        return self.input_tokens + self.output_tokens
+    def input_guess(self) -> int:
+        """About how many tokens it reads."""
+        return -(-self.bytes // BYTES_A_TOKEN) + self.images * IMAGE_TOKENS
+
+    @property
+    def tokens_guess(self) -> int:
+        """About how many tokens it may come to: for limits, never for money."""
+        return self.input_guess + self.choices * self.longest
 
 
 def asked(endpoint: Endpoint, body: object, size: int, longest: int) -> Asked | Mistake:
@@ -90,8 +97,9 @@ def asked(endpoint: Endpoint, body: object, size: int, longest: int) -> Asked | 
         model=model,
         stream=bool(body.get("stream")),
         wants_usage=endpoint is not Endpoint.CHAT or bool(options.get("include_usage")),
-        input_tokens=size - hidden + images * IMAGE_TOKENS,
-        output_tokens=choices * (written + predicted),
+        bytes=size - hidden,
+        images=images,
+        longest=written + predicted,
         choices=choices,
         deterministic=_is_deterministic(endpoint, body),
     )
@@ -103,16 +111,14 @@ def sent(asked: Asked, model: str, limit: str) -> Body:
     The usage is asked for in any case, or nobody would know what the stream cost."""
     body = dict(asked.body) | {"model": model}
     if asked.endpoint is Endpoint.CHAT:
-        bound = asked.output_tokens // asked.choices
-        body.pop("max_tokens", None)
-        body.pop("max_completion_tokens", None)
-        body[limit] = min(bound, _given(Endpoint.CHAT, asked.body) or bound)
-        body.pop("store", None)
+        for name in ("max_tokens", "max_completion_tokens", "store"):
+            body.pop(name, None)
+        body[limit] = _given(Endpoint.CHAT, asked.body) or asked.longest
         if asked.stream:
             options = asked.body.get("stream_options") or {}
             body["stream_options"] = {**options, "include_usage": True}
     elif asked.endpoint is Endpoint.RESPONSES:
-        body["max_output_tokens"] = asked.output_tokens
+        body["max_output_tokens"] = asked.longest
         body["store"] = False
     return body
 
@@ -142,8 +148,10 @@ def _unbounded(endpoint: Endpoint, body: Body) -> Mistake | None:
             return Mistake(f"{name} is not served: {why}", name, "unsupported_parameter")
     if body.get("service_tier") not in _TIERS:
         return Mistake("service_tier changes the price; leave it out", "service_tier")
-    if endpoint is Endpoint.EMBEDDINGS:
-        return None
+    return None if endpoint is Endpoint.EMBEDDINGS else _unbounded_parts(body)
+
+
+def _unbounded_parts(body: Body) -> Mistake | None:
     tools = body.get("tools") or []
     if not isinstance(tools, list) or any(not isinstance(tool, dict) for tool in tools):
         return Mistake("tools must be a list of objects", "tools")
@@ -151,30 +159,46 @@ def _unbounded(endpoint: Endpoint, body: Body) -> Mistake | None:
         if tool.get("type") not in _TOOLS:
             return Mistake(f"the tool {str(tool.get('type'))[:40]!r} {_REFUSED_TOOLS}", "tools")
     for part in _parts(body):
-        if part.get("file_id") or (part.get("file") or {}) and "file_id" in str(part.get("file")):
+        file = part.get("file")
+        if part.get("file_id") or (isinstance(file, dict) and file.get("file_id")):
             return Mistake(f"file_id is not served: {_SHARED}", "file_id", "unsupported_parameter")
+        if part.get("type") in {"item_reference", "input_file"} and not part.get("file_data"):
+            return Mistake(f"{part['type']} is not served: {_SHARED}", "input")
     return None
 
 
 def _misshapen(endpoint: Endpoint, body: Body) -> Mistake | None:
-    for name in ("stream", "store"):
-        if body.get(name) is not None and not isinstance(body[name], bool):
-            return Mistake(f"{name} must be true or false", name)
-    if not isinstance(body.get("stream_options") or {}, dict):
-        return Mistake("stream_options must be an object", "stream_options")
     wanted = "messages" if endpoint is Endpoint.CHAT else "input"
-    if not body.get(wanted):
-        return Mistake(f"{wanted} is missing", wanted, "missing_required_parameter")
-    if endpoint is Endpoint.CHAT and not isinstance(body["messages"], list):
-        return Mistake("messages must be a list", "messages")
-    if not isinstance(body[wanted], (str, list)):
-        return Mistake(f"{wanted} must be a text or a list", wanted)
-    if endpoint is Endpoint.EMBEDDINGS and body.get("stream"):
-        return Mistake("embeddings are not streamed; leave it out", "stream")
+    found = body.get(wanted)
     choices = body.get("n")
-    if choices is not None and not (_is_count(choices) and choices <= _CHOICES):
-        return Mistake(f"n must be a whole number from 1 to {_CHOICES}", "n")
-    return None
+    mistakes = (
+        (not found, Mistake(f"{wanted} is missing", wanted, "missing_required_parameter")),
+        (
+            endpoint is Endpoint.CHAT and not isinstance(found, list),
+            Mistake("messages must be a list", "messages"),
+        ),
+        (
+            not isinstance(found, (str, list)),
+            Mistake(f"{wanted} must be a text or a list", wanted),
+        ),
+        (
+            not isinstance(body.get("stream") or False, bool),
+            Mistake("stream must be true or false", "stream"),
+        ),
+        (
+            endpoint is Endpoint.EMBEDDINGS and bool(body.get("stream")),
+            Mistake("embeddings are not streamed; leave it out", "stream"),
+        ),
+        (
+            not isinstance(body.get("stream_options") or {}, dict),
+            Mistake("stream_options must be an object", "stream_options"),
+        ),
+        (
+            choices is not None and not (_is_count(choices) and choices <= _CHOICES),
+            Mistake(f"n must be a whole number from 1 to {_CHOICES}", "n"),
+        ),
+    )
+    return next((mistake for is_wrong, mistake in mistakes if is_wrong), None)
 
 
 def _written(endpoint: Endpoint, body: Body, longest: int) -> int | Mistake:

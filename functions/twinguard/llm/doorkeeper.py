@@ -16,6 +16,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from twinguard.decide.customer_keys import CustomerKey, KeyState, Quota, Refusal
+from twinguard.decide.ledger import MOST, ScopeKind, nanos_of
+from twinguard.decide.ledger import Scope as LedgerScope
 from twinguard.llm import wire
 
 SECONDS = 5
@@ -49,9 +51,13 @@ class Caller(Struct, frozen=True):
 class Doorkeeper:
     """Lets in who has a key that is good for what is asked."""
 
-    def __init__(self, keys: Keys, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, keys: Keys, clock: Callable[[], dt.datetime], budgets: dict[LedgerScope, int]
+    ) -> None:
         self._keys = keys
         self._clock = clock
+        self._budgets = budgets
+        """The ledger's limits: those of keys are added as the keys are seen."""
         self._known: OrderedDict[bytes, tuple[dt.datetime, CustomerKey | Refusal]] = OrderedDict()
 
     async def caller(self, request: wire.Request, scope: str) -> Caller:
@@ -80,8 +86,19 @@ class Doorkeeper:
             found = await asyncio.to_thread(self._keys.look_up, text.strip(), now)
             self._known[digest] = (now + dt.timedelta(seconds=SECONDS), found)
             self._known.move_to_end(digest)
+            self._budget(found)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         if isinstance(found, Refusal) or found.state(now) is KeyState.EXPIRED:
             raise wire.Refusal(wire.UNAUTHENTICATED, "invalid_api_key", _INVALID)
         return found
+
+    def _budget(self, found: CustomerKey | Refusal) -> None:
+        """Tell the ledger what a key may spend in a month."""
+        if isinstance(found, Refusal):
+            return
+        scope = LedgerScope(ScopeKind.KEY, found.id)
+        if found.quota.monthly_budget is None:
+            self._budgets.pop(scope, None)
+        else:
+            self._budgets[scope] = min(MOST, nanos_of(found.quota.monthly_budget))

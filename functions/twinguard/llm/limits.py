@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests and tokens a minute, taken before a call for all scopes at once or for none.
 
-Tokens are taken as a bound and corrected once the call is counted. Rules are in `decide/minutes.py`;
-what is refused counts for nothing."""
+Tokens are guessed, and corrected once the call is counted; what is refused counts for nothing.
+Rules are in `decide/minutes.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Limits(Protocol):
     """What may still be asked in this minute."""
 
     async def take(self, allowances: tuple[Allowance, ...], tokens: int) -> Taken | Exceeded:
-        """Count a request and its tokens in all scopes, or in none; Unavailable without an answer."""
+        """Count a request and its tokens in all scopes or none; Unavailable without an answer."""
 
     async def correct(self, taken: Taken, tokens: int) -> None:
         """Count the tokens that there really were instead of those that were taken."""

@@ -18,7 +18,7 @@ _TIMEOUT = 0.5
 
 _NONE = -1
 
-# KEYS: one hash a scope; its fields are r<cell> and t<cell>. ARGV: tokens, then both limits a scope.
+# KEYS: a hash for each scope, its fields r<cell> and t<cell>. ARGV: tokens, each scope's limits.
 _TAKE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

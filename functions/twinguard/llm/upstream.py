@@ -12,7 +12,7 @@ import ssl
 import time
 import urllib.parse
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from twinguard.errors import Misconfigured, Unavailable
 
@@ -52,9 +52,7 @@ class Upstream:
     def __repr__(self) -> str:
         return f"Upstream({self._authority})"
 
-    async def send(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> Reply:
+    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """The beginning of the answer. Close the reply in any case."""
         lines = [f"{method} {self.path}{path} HTTP/1.1", f"Host: {self._authority}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -161,7 +159,7 @@ class Reply:
                 pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes]:
         """The body as it arrives; nothing is waited for that is not needed."""
         try:
             if self.headers.get("transfer-encoding", "").lower() == "chunked":
@@ -190,7 +188,7 @@ class Reply:
             self._connection.abort()
             self._connection = None
 
-    async def _chunks(self) -> AsyncIterator[bytes]:
+    async def _chunks(self) -> AsyncGenerator[bytes]:
         while True:
             line = await self._reader.readuntil(b"\r\n")
             left = int(line.split(b";", 1)[0].strip(), 16)

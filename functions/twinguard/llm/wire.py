@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP as ASGI has it: read a request strictly, answer in OpenAI's shapes.
 
-A body is read once, up to a limit, and refused where two readers could understand it differently."""
+A body is read once, up to a limit, and refused where two readers could differ about it."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NoReturn, TypeAlias
@@ -21,6 +20,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
 JSON, EVENTS = b"application/json", b"text/event-stream; charset=utf-8"
+OK = 200
 BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, MISSING = 400, 401, 403, 404
 NOT_ALLOWED, TOO_LARGE, WRONG_TYPE, BUSY = 405, 413, 415, 429
 BROKEN, BAD_GATEWAY, UNAVAILABLE, TIMEOUT = 500, 502, 503, 504
@@ -44,10 +44,12 @@ class Refusal(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         kind: str = "",
+        body: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.param = status, code, message, param
         self.retry_after = retry_after
+        self._body = body
         usual = "server_error" if status >= _SERVER else "invalid_request_error"
         self.kind = kind or _KINDS.get(status, usual)
 
@@ -60,7 +62,9 @@ class Refusal(Exception):
 
     @property
     def body(self) -> bytes:
-        """The error as OpenAI's SDKs read it."""
+        """The error as OpenAI's SDKs read it: the provider's own words, if it has any."""
+        if self._body:
+            return self._body
         error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
         return msgspec.json.encode({"error": error})
 
@@ -119,8 +123,9 @@ class Request:
 
     async def gone(self) -> None:
         """Return once the client has left."""
-        while (await self._receive())["type"] != "http.disconnect":
-            await asyncio.sleep(0)
+        message: Message = {"type": ""}
+        while message["type"] != "http.disconnect":
+            message = await self._receive()
 
 
 def _too_large(most: int) -> NoReturn:

@@ -194,7 +194,10 @@ def _usage(seen: Seen, manner: Manner) -> dict[str, Any] | None:
 
 
 async def _send(
-    writer: asyncio.StreamWriter, status: int, body: Any, headers: Mapping[str, str]  # noqa: ANN401
+    writer: asyncio.StreamWriter,
+    status: int,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
 ) -> bool:
     payload = json.dumps(body, separators=(",", ":")).encode()
     told = {"Content-Type": "application/json", "Content-Length": str(len(payload)), **headers}

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build the gateway from the settings. A setting that is missing or wrong stops it here, by name.
+
+The only file of the gateway that reads the clock for people; nothing is contacted yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from twinguard import state
+from twinguard.act.endpoints import override
+from twinguard.act.pubsub import TopicPublisher
+from twinguard.customer_keys import CustomerKeys
+from twinguard.decide.ledger import Budgets, Scope, ScopeKind, nanos_of
+from twinguard.errors import Misconfigured, Unavailable
+from twinguard.llm.attempts import Attempts
+from twinguard.llm.cache import open_cache
+from twinguard.llm.doorkeeper import Doorkeeper
+from twinguard.llm.gateway import Gateway
+from twinguard.llm.ledger import open_ledger
+from twinguard.llm.limits import open_limits
+from twinguard.llm.meter import Meter
+from twinguard.llm.prices import Prices
+from twinguard.llm.providers import Providers
+from twinguard.llm.serving import Serving
+from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
+from twinguard.peppers import Peppers
+from twinguard.policy import OPENAI, Policy
+from twinguard.policy import Gateway as Block
+from twinguard.secret_text import SecretText
+from twinguard.wiring import policy_from
+
+__all__ = ["gateway_from", "start"]
+
+MEMORY: Final = "memory://"
+_KEYS = "TWINGUARD_PROVIDER_KEYS"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def start(env: Mapping[str, str]) -> Gateway:
+    """The ASGI application that the settings describe."""
+    return gateway_from(policy_from(env), env)
+
+
+def gateway_from(
+    policy: Policy, env: Mapping[str, str], clock: Callable[[], dt.datetime] | None = None
+) -> Gateway:
+    """The gateway of one environment."""
+    now = clock or (lambda: dt.datetime.now(dt.UTC))
+    block, name = policy.gateway or Block(), policy.environment.value
+    records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
+    keys = CustomerKeys(records, policy.environment, policy.retention, Peppers.read(env))
+    counters = env.get("TWINGUARD_COUNTERS", MEMORY)
+    known: dict[Scope, int] = {}
+    ledger = open_ledger(counters, name, _budgets(policy, known), lambda _period: {})
+    teller = Teller(_usage_log(env))
+    meter = Meter(
+        ledger, Prices(), name, teller, now, block.seconds, blocks=not counters.startswith(MEMORY)
+    )
+    providers = Providers(policy, KeyFiles(env).key_of, openai=_openai(env))
+    attempts = Attempts(providers, meter, block.seconds, block.retries)
+    cache = open_cache(
+        env.get("TWINGUARD_CACHE", MEMORY), name, block.cache.seconds, block.cache.megabytes
+    )
+    serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
+
+    async def close() -> None:
+        await serving.finish()
+        await meter.finish()
+        providers.close()
+        teller.close()
+
+    return Gateway(policy, Doorkeeper(keys, now, known), serving, close)
+
+
+class KeyFiles:
+    """Providers' keys: a file each in `TWINGUARD_PROVIDER_KEYS`, or OpenAI's in `OPENAI_API_KEY`.
+
+    A file is read for each request, so that a rotation needs no restart."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._folder = Path(env[_KEYS]) if env.get(_KEYS) else None
+        self._openai = SecretText(env.get("OPENAI_API_KEY", ""))
+
+    def key_of(self, provider: str) -> SecretText:
+        """A provider's key; Unavailable where there is none."""
+        if self._folder is not None:
+            path = self._folder / provider
+            try:
+                text = path.read_text(encoding="ascii").strip()
+            except (OSError, UnicodeDecodeError) as err:
+                raise Unavailable(
+                    f"{_KEYS}: the key of {provider} cannot be read; mount its secret there"
+                ) from err
+            if not text or not text.isprintable() or " " in text:
+                raise Unavailable(f"{_KEYS}: the key of {provider} is not one line of text")
+            return SecretText(text)
+        if provider != OPENAI or not self._openai:
+            raise Unavailable(
+                f"there is no key of {provider}; set {_KEYS} to a folder with a file of that name"
+                + (", or OPENAI_API_KEY" if provider == OPENAI else "")
+            )
+        return self._openai
+
+
+def _budgets(policy: Policy, known: dict[Scope, int]) -> Budgets:
+    """The policy's limits; those of customers' keys come with the keys, into `known`."""
+    if policy.openai is not None:
+        environment = Scope(ScopeKind.ENVIRONMENT, policy.environment.value)
+        known[environment] = nanos_of(policy.openai.monthly_budget)
+    return Budgets(named=known)
+
+
+def _usage_log(env: Mapping[str, str]) -> UsageLog:
+    place = env.get("TWINGUARD_LLM_USAGE", "")
+    if not place:
+        return Nowhere()
+    if place.startswith("projects/"):
+        publisher = TopicPublisher(override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST"))
+        return TopicLog(publisher, place)
+    return FileLog(Path(place))
+
+
+def _openai(env: Mapping[str, str]) -> str:
+    """OpenAI's address, unless a stand-in on this machine takes its place."""
+    address = env.get("OPENAI_ENDPOINT", "")
+    if not address:
+        return ""
+    parts = urlsplit(address)
+    if parts.scheme != "http" or parts.hostname not in _LOOPBACK:
+        raise Misconfigured(
+            f"OPENAI_ENDPOINT is for {parts.hostname!r}; write http://127.0.0.1:PORT, or leave it "
+            "out for OpenAI's own address"
+        )
+    return address if parts.path.strip("/") else f"{address.rstrip('/')}/v1"
+
+
+def _required(env: Mapping[str, str], name: str, example: str) -> str:
+    if value := env.get(name):
+        return value
+    raise Misconfigured(f"{name} is missing; set it, for example to {example}")
