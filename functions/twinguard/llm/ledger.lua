@@ -20,8 +20,10 @@ local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 if given ~= '' then now = tonumber(given) end
 
 local function give_back(attempt, amount, scopes)
-  for key in string.gmatch(scopes, '[^\n]+') do
-    redis.call('HINCRBY', key, 'held', '-' .. amount)
+  if amount ~= '0' then  -- "-0" is no integer
+    for key in string.gmatch(scopes, '[^\n]+') do
+      redis.call('HINCRBY', key, 'held', '-' .. amount)
+    end
   end
   redis.call('ZREM', leases, attempt)
 end
@@ -39,6 +41,19 @@ local function sweep(most)
     end
   end
   return #due
+end
+
+-- An attempt as it stands now: {state, until, nanos, scopes, period}, or {} if it is not known.
+local function looked_up(attempt, kept)
+  local found = redis.call('HMGET', attempt, 'state', 'until', 'nanos', 'scopes', 'period')
+  local till = tonumber(found[2])
+  if not till then return {} end
+  if found[1] == 'held' and till <= now then
+    give_back(attempt, found[3], found[4])
+    redis.call('HSET', attempt, 'state', 'expired')
+    found[1] = 'expired'
+  end
+  return till + tonumber(kept) > now and found or {}
 end
 
 local function lives_until(key, time)
@@ -80,11 +95,8 @@ local function hold()
   local attempt = KEYS[4]
   local amount, lease, kept, ends = ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
   if now < tonumber(ARGV[3]) or now >= tonumber(ARGV[4]) then return {'period', string.format('%.0f', now)} end
-  local known = redis.call('HMGET', attempt, 'state', 'until', 'nanos', 'scopes', 'period')
-  if known[1] == 'held' and tonumber(known[2]) > now then
-    return {'held', known[2], known[3], known[4], known[5]}
-  end
-  if known[1] == 'held' then give_back(attempt, known[3], known[4]) end
+  local known = looked_up(attempt, kept)
+  if known[1] == 'held' then return known end
   if known[1] == 'settled' or known[1] == 'released' then
     return {'refused', 4, 1, standing(KEYS[5], ARGV[10], ARGV[11]), 0}
   end
@@ -125,30 +137,26 @@ end
 -- ARGV[3…]: nanos, the lease's end, kept for, ends. Answers the state before: {state, nanos held}.
 local function settle()
   local attempt, amount, kept = KEYS[4], ARGV[3], tonumber(ARGV[5])
-  local known = redis.call('HMGET', attempt, 'state', 'until', 'nanos', 'scopes')
+  local known = looked_up(attempt, kept)
   local state, till, scopes = known[1] or 'unknown', tonumber(known[2] or ARGV[4]), known[4]
   if state == 'settled' then return {state, '0'} end
   if state == 'unknown' and now >= till + kept then return {'too late', '0'} end
-  if state == 'held' then
-    give_back(attempt, known[3], scopes)
-    if till <= now then state = 'expired' end
-  end
+  if state == 'held' then give_back(attempt, known[3], scopes) end
   for key in string.gmatch(scopes or table.concat(KEYS, '\n', 5), '[^\n]+') do
     count(key, 'spent', amount, ARGV[6])
   end
-  redis.call('HSET', attempt, 'state', 'settled')
+  redis.call('HSET', attempt, 'state', 'settled', 'until', string.format('%.0f', till))
   lives_until(attempt, till + kept)
   return {state, known[3] or '0'}
 end
 
+-- ARGV[3]: kept for. Answers 1 where something was given back.
 local function release()
-  local attempt = KEYS[4]
-  local known = redis.call('HMGET', attempt, 'state', 'until', 'nanos', 'scopes')
+  local known = looked_up(KEYS[4], ARGV[3])
   if known[1] ~= 'held' then return {'0'} end
-  give_back(attempt, known[3], known[4])
-  local in_time = tonumber(known[2]) > now
-  redis.call('HSET', attempt, 'state', in_time and 'released' or 'expired')
-  return {in_time and '1' or '0'}
+  give_back(KEYS[4], known[3], known[4])
+  redis.call('HSET', KEYS[4], 'state', 'released')
+  return {'1'}
 end
 
 -- ARGV[3…]: period's start, its end (both empty where one was asked for), then name and limit of

@@ -129,7 +129,7 @@ class RedisLedger:
 
     def release(self, held: Held) -> bool:
         """Give back what was set aside."""
-        return bool(self._of(held, "release", [])[0] == "1")
+        return bool(self._of(held, "release", [_KEPT])[0] == "1")
 
     def totals(self, scopes: Sequence[Scope], period: Period | None = None) -> tuple[Standing, ...]:
         """How the scopes stand."""
@@ -207,6 +207,8 @@ class RedisLedger:
                 found: _Answer = self._client.evalsha(_SHA, numkeys, *parts)
             except redis.exceptions.NoScriptError:
                 found = self._client.eval(_SCRIPT, numkeys, *parts)
+        except redis.exceptions.ResponseError as err:  # out of memory, read-only, still loading
+            raise Unavailable(f"Redis: the ledger is refused ({err}); check the server") from err
         except redis.RedisError as err:
             raise Unavailable(
                 f"Redis: the ledger got no answer ({type(err).__name__}); check the server"
