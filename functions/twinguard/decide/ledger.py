@@ -143,6 +143,13 @@ class Standing(Struct, frozen=True):
         return self.limit is not None and self.spent >= self.limit
 
 
+class Known(Struct, frozen=True):
+    """What is known of a period elsewhere: what every scope spent, and the limits that were set."""
+
+    spent: Mapping[Scope, int] = {}
+    limits: tuple[Limit, ...] = ()
+
+
 class Held(Struct, frozen=True):
     """Money that is set aside for one attempt at a request until `until`, in all of its scopes.
 
@@ -283,15 +290,13 @@ def patience(left: dt.timedelta) -> int:
     return min(PATIENCE, max(1, math.ceil(left.total_seconds())))
 
 
-def settlement(state: State | None, held: Held, nanos: int, now: dt.datetime) -> Settlement:
-    """What settling means for an attempt in this state; None: the store knows nothing of it."""
+def settled(state: State | None, held: int, nanos: int) -> Settlement:
+    """What settling means for an attempt in this state, with so much held; None: unknown."""
     if state is State.SETTLED:
         return Settlement(Outcome.REPEATED)
-    if state is None and now >= held.until + REMEMBERED:
-        return Settlement(Outcome.TOO_LATE)
     if state is not State.HELD:
         return Settlement(Outcome.LATE, nanos)
-    over = max(0, nanos - held.nanos)
+    over = max(0, nanos - held)
     return Settlement(Outcome.OVER if over else Outcome.SETTLED, over)
 
 

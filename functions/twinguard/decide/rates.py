@@ -24,6 +24,9 @@ FRAME_TOKENS: Final = 64
 """What a provider's own template may add to a request."""
 
 
+_SOUND = frozenset({TokenClass.AUDIO_IN, TokenClass.AUDIO_CACHE_READ})
+
+
 class Tier(Struct, frozen=True):
     """A price for all tokens of calls with more input tokens than `above`. Dollars a million."""
 
@@ -74,7 +77,13 @@ def cost(rate: Rate, usage: Usage, share: Decimal = Decimal(1)) -> Cost | Unpric
 
 
 def estimate(
-    rate: Rate, request_bytes: int, max_tokens: int, *, images: int = 0, choices: int = 1
+    rate: Rate,
+    request_bytes: int,
+    max_tokens: int,
+    *,
+    images: int = 0,
+    audio: bool = False,
+    choices: int = 1,
 ) -> Cost | Unpriced:
     """The most a call can cost, rounded up.
 
@@ -82,7 +91,8 @@ def estimate(
     linked to or come in the request, and are bounded on their own."""
     sent = request_bytes + FRAME_TOKENS + images * IMAGE_TOKENS
     dearest = {}
-    for direction, kinds in (("in", frozenset(TokenClass) - OUTPUTS), ("out", OUTPUTS)):
+    silent = frozenset() if audio else _SOUND
+    for direction, kinds in (("in", frozenset(TokenClass) - OUTPUTS - silent), ("out", OUTPUTS)):
         prices = [price for kind in kinds if (price := _price(rate, kind, sent)) is not None]
         dearest[direction] = max(prices, default=None)
     if dearest["in"] is None or (max_tokens and dearest["out"] is None):

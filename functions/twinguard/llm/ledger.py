@@ -11,6 +11,7 @@ from typing import Protocol
 from twinguard.decide.ledger import (
     Budgets,
     Held,
+    Known,
     Limit,
     Period,
     Refused,
@@ -20,7 +21,7 @@ from twinguard.decide.ledger import (
 )
 from twinguard.errors import Misconfigured
 
-__all__ = ["Counted", "Ledger", "Restore", "open_ledger"]
+__all__ = ["KeepsCount", "Ledger", "Raisable", "Restore", "open_ledger"]
 
 
 class Ledger(Protocol):
@@ -53,21 +54,22 @@ class Ledger(Protocol):
         """Take over an administrator's limit; False where a newer generation is known."""
 
 
-class Counted(Protocol):
-    """The part of a ledger that outlives its store."""
+class Raisable(Protocol):
+    """A ledger that can be told what else was spent."""
 
-    def spent(self, period: Period) -> Mapping[Scope, int]:
-        """What every scope has spent in a period."""
-
-    def restore(self, period: Period, spent: Mapping[Scope, int]) -> None:
-        """Raise what is spent to at least this, and let the ledger answer again."""
+    def raise_to(self, period: Period, spent: Mapping[Scope, int]) -> None:
+        """Raise what is spent to at least this: what is known already is never counted twice."""
 
 
-Restore = Callable[[Period], Mapping[Scope, int]]
-"""What is known to be spent in a period from elsewhere, asked for when the store lost it."""
+class KeepsCount(Ledger, Raisable, Protocol):
+    """What every store of a ledger is."""
 
 
-def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) -> Ledger:
+Restore = Callable[[Period], Known]
+"""What is known of a period from elsewhere, asked for by a store that has lost it."""
+
+
+def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) -> KeepsCount:
     """The ledger a URL names: `memory://`, `redis://host:port/0`, `rediss://…`.
 
     Misconfigured where it names none. Nothing is contacted before the first call."""
@@ -77,9 +79,9 @@ def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) 
 
         return MemoryLedger(budgets, restore=restore)
     if scheme in {"redis", "rediss"}:
-        from twinguard.llm.ledger_redis import RedisLedger
+        from twinguard.llm.ledger_redis import RedisLedger, connected
 
-        return RedisLedger(url, environment, budgets, restore=restore)
+        return RedisLedger(connected(url), environment, budgets, restore=restore)
     raise Misconfigured(
         f"TWINGUARD_COUNTERS is {url!r}, which names no ledger; set it to memory:// (one process)"
         " or redis://HOST:PORT/0"

@@ -17,7 +17,9 @@ from twinguard.decide import ledger as rules
 from twinguard.decide.ledger import (
     Budgets,
     Held,
+    Known,
     Limit,
+    Outcome,
     Period,
     Refused,
     Scope,
@@ -40,8 +42,8 @@ def _system_clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _nothing(_period: Period) -> Mapping[Scope, int]:
-    return {}
+def _nothing(_period: Period) -> Known:
+    return Known()
 
 
 class MemoryLedger:
@@ -52,7 +54,7 @@ class MemoryLedger:
         budgets: Budgets,
         *,
         clock: Callable[[], dt.datetime] = _system_clock,
-        restore: Callable[[Period], Mapping[Scope, int]] = _nothing,
+        restore: Callable[[Period], Known] = _nothing,
     ) -> None:
         self._budgets = budgets
         self._clock = clock
@@ -101,7 +103,9 @@ class MemoryLedger:
             now = self._swept()
             entry = self._entries.get((held.request_id, held.attempt))
             known = held if entry is None else entry.held
-            found = rules.settlement(None if entry is None else entry.state, known, nanos, now)
+            if entry is None and now >= held.until + rules.REMEMBERED:
+                return Settlement(Outcome.TOO_LATE)
+            found = rules.settled(None if entry is None else entry.state, known.nanos, nanos)
             if found.counted:
                 if entry is not None and entry.state is State.HELD:
                     self._give_back(entry)
@@ -131,18 +135,9 @@ class MemoryLedger:
     def set_limit(self, limit: Limit) -> bool:
         """Take over an administrator's limit; a stale one is dropped."""
         with self._lock:
-            known = self._limits.get(limit.scope)
-            if known is not None and known.generation >= limit.generation:
-                return False
-            self._limits[limit.scope] = limit
-            return True
+            return self._take(limit)
 
-    def spent(self, period: Period) -> Mapping[Scope, int]:
-        """What every scope has spent in a period."""
-        with self._lock:
-            return dict(self._in(period))
-
-    def restore(self, period: Period, spent: Mapping[Scope, int]) -> None:
+    def raise_to(self, period: Period, spent: Mapping[Scope, int]) -> None:
         """Raise what is spent to at least this."""
         with self._lock:
             kept = self._in(period)
@@ -151,14 +146,24 @@ class MemoryLedger:
 
     # The lock is held from here on.
 
+    def _take(self, limit: Limit) -> bool:
+        known = self._limits.get(limit.scope)
+        if known is not None and known.generation >= limit.generation:
+            return False
+        self._limits[limit.scope] = limit
+        return True
+
     def _in(self, period: Period) -> defaultdict[Scope, int]:
         if period not in self._spent:
-            self._spent[period] = defaultdict(int, self._restore(period))
+            known = self._restore(period)
+            for limit in known.limits:
+                self._take(limit)
+            self._spent[period] = defaultdict(int, known.spent)
         return self._spent[period]
 
     def _standing(self, scope: Scope, period: Period, now: dt.datetime) -> Standing:
-        limit = rules.limit_now(self._budgets, scope, self._limits.get(scope), now)
         spent, held = self._in(period).get(scope, 0), self._held.get((period, scope), 0)
+        limit = rules.limit_now(self._budgets, scope, self._limits.get(scope), now)
         return Standing(scope, period, limit.nanos, spent, held, limit.generation)
 
     def _swept(self) -> dt.datetime:

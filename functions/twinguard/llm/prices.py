@@ -132,13 +132,16 @@ class Prices:
         provider: str,
         at: dt.datetime,
         images: int = 0,
+        audio: bool = False,
         choices: int = 1,
     ) -> Cost | Unpriced:
         """The most a call can cost, for a hold: rounded up."""
         rate = self.rate(model, provider, at)
         if isinstance(rate, Unpriced):
             return rate
-        return rates.estimate(rate, request_bytes, max_tokens, images=images, choices=choices)
+        return rates.estimate(
+            rate, request_bytes, max_tokens, images=images, audio=audio, choices=choices
+        )
 
     def _looked_up(self, model: str, provider: str, hour: dt.datetime) -> Rate | Unpriced:
         for table in self._tables:
