@@ -6,22 +6,24 @@ The only file of the gateway that reads the clock for people; nothing is contact
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from twinguard import state
 from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
 from twinguard.customer_keys import CustomerKeys
-from twinguard.decide.ledger import Budgets, Scope, ScopeKind, nanos_of
+from twinguard.decide.ledger import Budgets, Known, Scope, ScopeKind, nanos_of
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.attempts import Attempts
 from twinguard.llm.cache import open_cache
 from twinguard.llm.doorkeeper import Doorkeeper
 from twinguard.llm.gateway import Gateway
-from twinguard.llm.ledger import open_ledger
+from twinguard.llm.ledger import Ledger, open_ledger
 from twinguard.llm.limits import open_limits
 from twinguard.llm.meter import Meter
 from twinguard.llm.prices import Prices
@@ -31,41 +33,52 @@ from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
 from twinguard.peppers import Peppers
 from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
+from twinguard.ports import Records
 from twinguard.secret_text import SecretText
 from twinguard.wiring import policy_from
 
-__all__ = ["gateway_from", "start"]
+__all__ = ["Parts", "parts_from", "start"]
 
 MEMORY: Final = "memory://"
 _KEYS = "TWINGUARD_PROVIDER_KEYS"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+class Parts(Struct, frozen=True):
+    """A gateway, and what of it others want to look at."""
+
+    gateway: Gateway
+    ledger: Ledger
+    meter: Meter
+
+
 def start(env: Mapping[str, str]) -> Gateway:
     """The ASGI application that the settings describe."""
-    return gateway_from(policy_from(env), env)
+    return parts_from(policy_from(env), env).gateway
 
 
-def gateway_from(
-    policy: Policy, env: Mapping[str, str], clock: Callable[[], dt.datetime] | None = None
-) -> Gateway:
+def parts_from(
+    policy: Policy,
+    env: Mapping[str, str],
+    *,
+    records: Records | None = None,
+    usage_log: UsageLog | None = None,
+) -> Parts:
     """The gateway of one environment."""
-    now = clock or (lambda: dt.datetime.now(dt.UTC))
     block, name = policy.gateway or Block(), policy.environment.value
-    records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
+    if records is None:
+        records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
     keys = CustomerKeys(records, policy.environment, policy.retention, Peppers.read(env))
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
     known: dict[Scope, int] = {}
-    ledger = open_ledger(counters, name, _budgets(policy, known), lambda _period: {})
-    teller = Teller(_usage_log(env))
-    meter = Meter(
-        ledger, Prices(), name, teller, now, block.seconds, blocks=not counters.startswith(MEMORY)
-    )
+    ledger = open_ledger(counters, name, _budgets(policy, known), lambda _period: Known())
+    teller = Teller(usage_log or _usage_log(env))
+    blocks = not counters.startswith(MEMORY)
+    meter = Meter(ledger, Prices(), name, teller, _now, block.seconds, blocks=blocks)
     providers = Providers(policy, KeyFiles(env).key_of, openai=_openai(env))
     attempts = Attempts(providers, meter, block.seconds, block.retries)
-    cache = open_cache(
-        env.get("TWINGUARD_CACHE", MEMORY), name, block.cache.seconds, block.cache.megabytes
-    )
+    kept = env.get("TWINGUARD_CACHE", MEMORY)
+    cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
     serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
 
     async def close() -> None:
@@ -74,7 +87,11 @@ def gateway_from(
         providers.close()
         teller.close()
 
-    return Gateway(policy, Doorkeeper(keys, now, known), serving, close)
+    return Parts(Gateway(policy, Doorkeeper(keys, _now, known), serving, close), ledger, meter)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 class KeyFiles:

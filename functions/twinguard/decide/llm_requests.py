@@ -60,6 +60,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     wants_usage: bool
     bytes: int
     images: int
+    audio: bool
     longest: int
     choices: int
     deterministic: bool
@@ -99,6 +100,7 @@ def asked(endpoint: Endpoint, body: object, size: int, longest: int) -> Asked | 
         wants_usage=endpoint is not Endpoint.CHAT or bool(options.get("include_usage")),
         bytes=size - hidden,
         images=images,
+        audio=any(part.get("type") == "input_audio" for part in _parts(body)),
         longest=written + predicted,
         choices=choices,
         deterministic=_is_deterministic(endpoint, body),

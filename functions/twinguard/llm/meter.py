@@ -106,6 +106,7 @@ class Meter:
             provider=prices,
             at=self._clock(),
             images=asked.images,
+            audio=asked.audio,
             choices=asked.choices,
         )
 
