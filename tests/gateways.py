@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole gateway on real sockets for tests: a stub provider behind it, keys in a store before it."""
+"""A whole gateway on real sockets, for tests: before it a store of keys, behind it a provider."""
 
 from __future__ import annotations
 
@@ -57,19 +57,20 @@ class Running:
     keys: CustomerKeys
     parts: gateway_wiring.Parts
     lines: list[dict[str, Any]]
+    closing: contextlib.ExitStack
 
-    def key(self, tenant: str = "acme", **order: Any) -> str:
-        issued = self.keys.issue(
-            Order(tenant=tenant, **order), "test", "to test", dt.datetime.now(dt.UTC)
-        )
-        return issued.raw
+    def key(self, tenant: str = "acme", *, issued: dt.datetime | None = None, **order: Any) -> str:
+        at = issued or dt.datetime.now(dt.UTC)
+        return self.keys.issue(Order(tenant=tenant, **order), "test", "to test", at).raw
 
     def client(self, key: str = "", **headers: str) -> openai.OpenAI:
-        return openai.OpenAI(
-            api_key=key or self.key(),
-            base_url=f"{self.url}/v1",
-            max_retries=0,
-            default_headers={name.replace("_", "-"): value for name, value in headers.items()},
+        return self.closing.enter_context(
+            openai.OpenAI(
+                api_key=key or self.key(),
+                base_url=f"{self.url}/v1",
+                max_retries=0,
+                default_headers={name.replace("_", "-"): value for name, value in headers.items()},
+            )
         )
 
     def post(self, path: str, key: str = "", **arguments: Any) -> httpx2.Response:
@@ -132,8 +133,8 @@ def running(
         )
         gateway = parts.gateway
         keys = CustomerKeys(records, found.environment, found.retention, peppers)
-        with serving(gateway) as url:
-            yield Running(url, gateway, provider, keys, parts, lines)
+        with serving(gateway) as url, contextlib.ExitStack() as closing:
+            yield Running(url, gateway, provider, keys, parts, lines, closing)
 
 
 @contextlib.contextmanager
@@ -153,3 +154,24 @@ def serving(app: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join(30)
         listener.close()
+
+
+@contextlib.contextmanager
+def speaking(answer: bytes) -> Iterator[str]:
+    """A server that says this to everybody, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        connection.sendall(answer)
+                        connection.shutdown(socket.SHUT_WR)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)

@@ -15,7 +15,7 @@ MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
     ("blocks", "errors", "readers", "secret_text", "words"),
-    ("application", "caps", "provisions", "sleep"),
+    ("application", "caps", "llm_policy", "provisions", "sleep"),
     ("policy",),
     ("decide",),
     ("key_ports", "logs", "plain", "ports", "refusal"),
@@ -29,6 +29,7 @@ LAYERS = (
     ("schedule_flow",),
     ("pipeline",),
     ("wiring",),
+    ("gateway_wiring",),
     ("standins",),
     ("cli", "main", "web"),
 )

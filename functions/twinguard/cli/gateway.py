@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import logging
 import os
 import secrets
@@ -27,7 +28,7 @@ from twinguard.errors import Misconfigured
 from twinguard.gateway_wiring import parts_from
 from twinguard.llm.gateway import Gateway
 from twinguard.peppers import Peppers
-from twinguard.policy import Policy
+from twinguard.policy import AUTO, Policy
 from twinguard.standins.openai_provider import OpenAIProvider
 
 HOST = "127.0.0.1"
@@ -92,14 +93,11 @@ def made_up(policy: Policy, port: int) -> Iterator[Mapping[str, str]]:
         issued = keys.issue(Order(tenant="demo"), "demo", "to try it", dt.datetime.now(dt.UTC))
         say(f"A stand-in plays OpenAI. Usage is written to {found['TWINGUARD_LLM_USAGE']}")
         say("Try it in another terminal:")
-        say(
-            f"  curl -s http://{HOST}:{port}/v1/chat/completions"
-            f" -H 'Authorization: Bearer {issued.raw}'"
-            " -H 'Content-Type: application/json'"
-            """ -d '{"model": "MODEL", "messages": [{"role": "user", "content": "Hello"}]}'""".replace(
-                "MODEL", policy.openai.model if policy.openai is not None else "auto"
-            )
-        )
+        model = policy.openai.model if policy.openai is not None else AUTO
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+        say(f"  curl -s http://{HOST}:{port}/v1/chat/completions \\")
+        say(f"    -H 'Authorization: Bearer {issued.raw}' -H 'Content-Type: application/json' \\")
+        say(f"    -d '{json.dumps(body)}'")
         yield found
 
 

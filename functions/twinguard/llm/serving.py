@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from twinguard.decide import llm_requests, llm_routes
-from twinguard.decide.llm_requests import Endpoint, Mistake
+from twinguard.decide.llm_requests import BYTES_A_TOKEN, Endpoint, Mistake
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Outcome
 from twinguard.decide.minutes import Allowance, Exceeded, Taken
@@ -39,7 +39,6 @@ LONGEST_ANSWER: Final = 4096
 """Tokens of one answer, where a policy has no `openai.max_tokens`."""
 _TASK = re.compile(r"([a-z][a-z0-9-]{0,39})?")
 _KILOBYTE = 1024
-_BYTES_A_TOKEN = 3
 
 
 class _Whole(Struct):
@@ -186,7 +185,7 @@ class Serving:
             told = _decoder.decode(body)
         except (msgspec.DecodeError, RecursionError):
             told = _Whole()
-        written = len(body) // _BYTES_A_TOKEN
+        written = len(body) // BYTES_A_TOKEN
         found = measured(opened.attempt, told.usage, written, Outcome.DONE, told.model or "")
         self._meter.settle(opened.attempt, found)
         kind = opened.reply.headers.get("content-type", "application/json").encode("latin-1")

@@ -11,12 +11,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from twinguard.decide.llm_requests import Asked, Endpoint
+from twinguard.decide.llm_requests import BYTES_A_TOKEN, Asked, Endpoint
 from twinguard.errors import Unavailable
 from twinguard.readers import ready
 
 LARGEST_EVENT: Final = 4 * 1024 * 1024
-_BYTES_A_TOKEN: Final = 3
 _DONE = b"[DONE]"
 _NO_USAGE = (b',"usage":null', b', "usage": null')
 _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -103,7 +102,7 @@ class Watch:
     @property
     def written(self) -> int:
         """At least how many tokens came: one an event, or by their length."""
-        return max(self._deltas, -(-self._written // _BYTES_A_TOKEN))
+        return max(self._deltas, -(-self._written // BYTES_A_TOKEN))
 
     def see(self, event: bytes) -> bytes:
         """The event as the client gets it; empty where it gets none."""
