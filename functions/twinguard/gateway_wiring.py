@@ -6,6 +6,8 @@ The only file of the gateway that reads the clock for people; nothing is contact
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from twinguard import state
+from twinguard import logs, state
 from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
 from twinguard.customer_keys import CustomerKeys
@@ -35,11 +37,15 @@ from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
-from twinguard.wiring import policy_from
+from twinguard.wiring import WRONG_SETTINGS, policy_from
 
-__all__ = ["Parts", "parts_from", "start"]
+__all__ = ["SECRETS", "Parts", "application", "parts_from"]
+
+SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
+"""Settings whose values are cut out of every log line."""
 
 MEMORY: Final = "memory://"
+_log = logging.getLogger("twinguard.gateway")
 _KEYS = "TWINGUARD_PROVIDER_KEYS"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -52,9 +58,15 @@ class Parts(Struct, frozen=True):
     meter: Meter
 
 
-def start(env: Mapping[str, str]) -> Gateway:
-    """The ASGI application that the settings describe."""
-    return parts_from(policy_from(env), env).gateway
+def application() -> Gateway:
+    """What a server starts in a container: `uvicorn --factory …gateway_wiring:application`."""
+    env = os.environ
+    logs.configure([env[name] for name in SECRETS if env.get(name)])
+    try:
+        return parts_from(policy_from(env), env).gateway
+    except Misconfigured as err:
+        _log.critical("the gateway cannot start: %s", err)
+        raise SystemExit(WRONG_SETTINGS) from None
 
 
 def parts_from(

@@ -25,7 +25,7 @@ from twinguard.cli.desk import Env, exiting
 from twinguard.cli.scale_output import say
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.errors import Misconfigured
-from twinguard.gateway_wiring import parts_from
+from twinguard.gateway_wiring import SECRETS, parts_from
 from twinguard.llm.gateway import Gateway
 from twinguard.peppers import Peppers
 from twinguard.policy import AUTO, Policy
@@ -33,7 +33,6 @@ from twinguard.standins.openai_provider import OpenAIProvider
 
 HOST = "127.0.0.1"
 PORT = 8790
-SECRETS = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 _QUIET_SECONDS = 30
 
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
