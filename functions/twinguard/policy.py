@@ -26,6 +26,7 @@ from twinguard.provisions import (
     ServiceBudget,
 )
 from twinguard.sleep import Schedule, Slot
+from twinguard.spending import Spending
 from twinguard.words import (
     CONTROL_PLANE,
     Channel,
@@ -53,6 +54,7 @@ __all__ = [
     "Schedule",
     "Setting",
     "Slot",
+    "Spending",
     "Storm",
     "Target",
     "Threshold",
@@ -185,6 +187,7 @@ class Policy(Block, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     application: Application | None = None
     openai: OpenAI | None = None
+    spending: Spending = Spending()
     neo4j: Neo4j | None = None
     local_llm: LocalLlm | None = None
     emulators: Emulators | None = None

@@ -15,7 +15,7 @@ MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
     ("blocks", "errors", "readers", "secret_text", "words"),
-    ("application", "caps", "provisions", "sleep"),
+    ("application", "caps", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),
     ("key_ports", "logs", "plain", "ports", "refusal"),
