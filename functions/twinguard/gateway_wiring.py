@@ -19,18 +19,22 @@ from twinguard import logs, state
 from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
 from twinguard.customer_keys import CustomerKeys
-from twinguard.decide.ledger import Budgets, Known, Scope, ScopeKind, nanos_of
+from twinguard.decide.ledger import Scope
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.attempts import Attempts
+from twinguard.llm.budgets import budgets_of
 from twinguard.llm.cache import open_cache
 from twinguard.llm.doorkeeper import Doorkeeper
 from twinguard.llm.gateway import Gateway
 from twinguard.llm.ledger import Ledger, open_ledger
+from twinguard.llm.ledger_book import Book
+from twinguard.llm.ledger_kept import KeptLedger
 from twinguard.llm.limits import open_limits
 from twinguard.llm.meter import Meter
 from twinguard.llm.prices import Prices
 from twinguard.llm.providers import Providers
 from twinguard.llm.serving import Serving
+from twinguard.llm.upkeep import Upkeep
 from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
 from twinguard.peppers import Peppers
 from twinguard.policy import OPENAI, Policy
@@ -83,7 +87,8 @@ def parts_from(
     keys = CustomerKeys(records, policy.environment, policy.retention, Peppers.read(env))
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
     known: dict[Scope, int] = {}
-    ledger = open_ledger(counters, name, _budgets(policy, known), lambda _period: Known())
+    book = Book(records, policy.retention)
+    ledger = KeptLedger(open_ledger(counters, name, budgets_of(policy, known), book.known), book)
     teller = Teller(usage_log or _usage_log(env))
     blocks = not counters.startswith(MEMORY)
     meter = Meter(ledger, Prices(), name, teller, _now, block.seconds, blocks=blocks)
@@ -93,13 +98,17 @@ def parts_from(
     cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
     serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
 
+    upkeep = Upkeep(ledger, _now)
+
     async def close() -> None:
         await serving.finish()
         await meter.finish()
+        await upkeep.end()
         providers.close()
         teller.close()
 
-    return Parts(Gateway(policy, Doorkeeper(keys, _now, known), serving, close), ledger, meter)
+    doorkeeper = Doorkeeper(keys, _now, known)
+    return Parts(Gateway(policy, doorkeeper, serving, upkeep.begin, close), ledger, meter)
 
 
 def _now() -> dt.datetime:
@@ -134,14 +143,6 @@ class KeyFiles:
                 + (", or OPENAI_API_KEY" if provider == OPENAI else "")
             )
         return self._openai
-
-
-def _budgets(policy: Policy, known: dict[Scope, int]) -> Budgets:
-    """The policy's limits; those of customers' keys come with the keys, into `known`."""
-    if policy.openai is not None:
-        environment = Scope(ScopeKind.ENVIRONMENT, policy.environment.value)
-        known[environment] = nanos_of(policy.openai.monthly_budget)
-    return Budgets(named=known)
 
 
 def _usage_log(env: Mapping[str, str]) -> UsageLog:

@@ -27,6 +27,7 @@ from twinguard.provisions import (
     ServiceBudget,
 )
 from twinguard.sleep import Schedule, Slot
+from twinguard.spending import Spending
 from twinguard.words import (
     CONTROL_PLANE,
     Channel,
@@ -60,6 +61,7 @@ __all__ = [
     "ServedModel",
     "Setting",
     "Slot",
+    "Spending",
     "Storm",
     "Target",
     "Threshold",
@@ -193,6 +195,7 @@ class Policy(Block, frozen=True, kw_only=True):
     application: Application | None = None
     openai: OpenAI | None = None
     gateway: Gateway | None = None
+    spending: Spending = Spending()
     neo4j: Neo4j | None = None
     local_llm: LocalLlm | None = None
     emulators: Emulators | None = None

@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+import servers
 from twinguard.decide import llm_requests
 from twinguard.decide.llm_requests import Endpoint
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.tokens import Usage
+from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.cache import (
     LARGEST_ENTRY,
     Entry,
@@ -23,6 +25,7 @@ from twinguard.llm.cache import (
     MemoryCache,
     RedisCache,
     key_of,
+    open_cache,
 )
 
 ROUTE = Route("gpt-4", "openai", "openai")
@@ -32,7 +35,7 @@ def entry(tenant, body=b"{}"):
     return Entry(tenant, b"application/json", body, ROUTE, Usage(input=1), 5, "v1")
 
 
-def question(tenant, **body):
+def question(tenant, /, **body):
     found = {"model": "gpt-4", "messages": [{"role": "user", "content": "x"}]} | body
     raw = json.dumps(found).encode()
     asked = llm_requests.asked(Endpoint.CHAT, found, len(raw), 100)
@@ -52,7 +55,11 @@ def cache(request):
 
 def run(cache, work):
     async def running():
-        return await work(cache())
+        store = cache()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
 
     return asyncio.run(running())
 
@@ -171,7 +178,9 @@ def test_redis_forgets_in_time(redis_server):
     async def work():
         store = RedisCache(redis_server.environment["TWINGUARD_COUNTERS"], name, 77)
         await store.put(question("acme"), entry("acme"))
-        return await store._client.ttl(store._name(question("acme")))
+        left = await store._client.ttl(store._name(question("acme")))
+        await store.close()
+        return left
 
     assert 70 <= asyncio.run(work()) <= 77
 
@@ -183,7 +192,9 @@ def test_a_cache_that_does_not_answer_holds_nothing():
         cache = RedisCache(store, "test", 60)
         with pytest.raises(Unavailable):
             await cache.put(question("acme"), entry("acme"))
-        return await cache.get(question("acme"))
+        found = await cache.get(question("acme"))
+        await cache.close()
+        return found
 
     assert asyncio.run(work()) is None
 

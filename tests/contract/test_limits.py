@@ -32,7 +32,11 @@ def limits(request):
 
 def run(limits, work):
     async def running():
-        return await work(limits())
+        store = limits()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
 
     return asyncio.run(running())
 

@@ -15,7 +15,7 @@ MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
     ("blocks", "errors", "readers", "secret_text", "words"),
-    ("application", "caps", "llm_policy", "provisions", "sleep"),
+    ("application", "caps", "llm_policy", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),
     ("key_ports", "logs", "plain", "ports", "refusal"),

@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from twinguard.decide.money import money
+
 NANOS: Final = 1_000_000_000
 """Nano-dollars in a dollar."""
 
@@ -330,6 +332,14 @@ def nanos_of(dollars: Decimal) -> int:
 def dollars_of(nanos: int) -> Decimal:
     """Nano-dollars as dollars, exactly."""
     return Decimal(nanos).scaleb(-9)
+
+
+def worded(limit: Limit) -> str:
+    """A limit for people: `12.50 USD until 2026-12-01 00:00 UTC`."""
+    if limit.nanos is None:
+        return "the policy's"
+    until = "" if limit.until is None else f" until {limit.until:%Y-%m-%d %H:%M} UTC"
+    return f"{money(dollars_of(limit.nanos), 'USD')}{until}"
 
 
 def _is_name(text: str) -> bool:

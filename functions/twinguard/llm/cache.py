@@ -11,7 +11,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +20,7 @@ from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.tokens import Usage
 from twinguard.errors import Misconfigured, Unavailable
+from twinguard.llm.redis_client import opened
 from twinguard.readers import ready
 
 __all__ = ["Cache", "Entry", "Key", "MemoryCache", "RedisCache", "key_of", "open_cache"]
@@ -61,6 +62,9 @@ class Cache(Protocol):
     async def put(self, key: Key, entry: Entry) -> None:
         """Keep an answer for a while, or not."""
 
+    async def close(self) -> None:
+        """Drop what is kept open."""
+
 
 def key_of(tenant: str, asked: Asked, route: Route) -> Key:
     """The question as a key: who asks, and everything that could change the answer."""
@@ -100,6 +104,9 @@ class MemoryCache:
         while self.size > self._most:
             self._drop(next(iter(self._kept)))
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
     def _drop(self, key: Key) -> None:
         if (found := self._kept.pop(key, None)) is not None:
             self.size -= len(found[1].body) + _OVERHEAD
@@ -109,18 +116,9 @@ class RedisCache:
     """`Cache` that all instances share. A store that does not answer holds nothing."""
 
     def __init__(self, url: str, environment: str, seconds: int) -> None:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
         self._prefix = f"twinguard:{{{environment}}}:answers:"
         self._seconds = seconds
-        self._client: Any = Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = opened(url, _TIMEOUT)
 
     async def get(self, key: Key) -> Entry | None:
         """The answer to a question, if it is there and this tenant's."""
@@ -144,6 +142,10 @@ class RedisCache:
             await self._client.set(self._name(key), data, ex=self._seconds)
         except (RedisError, OSError, TimeoutError) as err:
             raise Unavailable(f"the cache does not answer ({type(err).__name__})") from err
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._client.aclose()
 
     def _name(self, key: Key) -> str:
         owner = hashlib.sha256(key.tenant.encode()).hexdigest()[:16]

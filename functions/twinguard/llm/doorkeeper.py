@@ -56,7 +56,7 @@ class Doorkeeper:
     ) -> None:
         self._keys = keys
         self._clock = clock
-        self._budgets = budgets
+        self._budgets, self._policys = budgets, dict(budgets)
         """The ledger's limits: those of keys are added as the keys are seen."""
         self._known: OrderedDict[bytes, tuple[dt.datetime, CustomerKey | Refusal]] = OrderedDict()
 
@@ -97,8 +97,11 @@ class Doorkeeper:
         """Tell the ledger what a key may spend in a month."""
         if isinstance(found, Refusal):
             return
-        scope = LedgerScope(ScopeKind.KEY, found.id)
-        if found.quota.monthly_budget is None:
-            self._budgets.pop(scope, None)
+        scope, quota = LedgerScope(ScopeKind.KEY, found.id), found.quota.monthly_budget
+        if quota is not None:
+            nanos = min(MOST, nanos_of(quota), self._policys.get(scope, MOST))
+            self._budgets[scope] = nanos
+        elif scope in self._policys:
+            self._budgets[scope] = self._policys[scope]
         else:
-            self._budgets[scope] = min(MOST, nanos_of(found.quota.monthly_budget))
+            self._budgets.pop(scope, None)

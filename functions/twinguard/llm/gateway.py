@@ -40,9 +40,11 @@ class Gateway:
         policy: Policy,
         doorkeeper: Doorkeeper,
         serving: Serving,
+        begin: Callable[[], None],
         close: Callable[[], Awaitable[None]],
     ) -> None:
-        self._doorkeeper, self._serving, self._close = doorkeeper, serving, close
+        self._doorkeeper, self._serving = doorkeeper, serving
+        self._begin, self._close = begin, close
         self._endpoints: Mapping[str, Endpoint] = {one.value: one for one in Endpoint}
         self._models = _listed(policy)
 
@@ -104,6 +106,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._begin()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await asyncio.shield(self._close())

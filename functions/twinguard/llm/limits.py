@@ -27,6 +27,9 @@ class Limits(Protocol):
     async def correct(self, taken: Taken, tokens: int) -> None:
         """Count the tokens that there really were instead of those that were taken."""
 
+    async def close(self) -> None:
+        """Drop what is kept open."""
+
 
 class MemoryLimits:
     """`Limits` in one process."""
@@ -62,6 +65,9 @@ class MemoryLimits:
             cells = self._tokens.get(one.scope, {})
             if taken.cell in cells:
                 cells[taken.cell] += tokens - taken.tokens
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
     def _sweep(self, cell: int) -> None:
         """Forget what is over; nothing grows."""

@@ -5,13 +5,12 @@ Keys carry the environment as a hash tag: in a cluster, all scopes of a request 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from twinguard.decide.minutes import CELL, CELLS, Allowance, Exceeded, Taken
 from twinguard.errors import Unavailable
+from twinguard.llm.redis_client import opened
 
 _TIMEOUT = 0.5
 """Seconds; a slow store is worse than a dead one."""
@@ -78,7 +77,9 @@ class RedisLimits:
     """`Limits` that all instances share."""
 
     def __init__(self, url: str, environment: str) -> None:
-        self._url = url
+        self._client = opened(url, _TIMEOUT)
+        self._take = self._client.register_script(_TAKE)
+        self._correct = self._client.register_script(_CORRECT)
         self._prefix = f"twinguard:{{{environment}}}:rate:"
 
     async def take(self, allowances: tuple[Allowance, ...], tokens: int) -> Taken | Exceeded:
@@ -89,7 +90,7 @@ class RedisLimits:
             for limit in (one.requests, one.tokens)
         ]
         with _translated():
-            found = await self._scripts[0](keys=self._keys(allowances), args=[tokens, *limits])
+            found = await self._take(keys=self._keys(allowances), args=[tokens, *limits])
         if found[0]:
             return Taken(allowances, int(found[1]), tokens)
         over = allowances[int(found[1]) - 1]
@@ -101,26 +102,16 @@ class RedisLimits:
 
     async def correct(self, taken: Taken, tokens: int) -> None:
         """Count the real tokens, unless their minute is over."""
-        arguments = [f"t{taken.cell}", tokens - taken.tokens]
+        arguments: list[str | int] = [f"t{taken.cell}", tokens - taken.tokens]
         with _translated():
-            await self._scripts[1](keys=self._keys(taken.allowances), args=arguments)
+            await self._correct(keys=self._keys(taken.allowances), args=arguments)
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._client.aclose()
 
     def _keys(self, allowances: tuple[Allowance, ...]) -> list[str]:
         return [self._prefix + one.scope for one in allowances]
-
-    @functools.cached_property
-    def _scripts(self) -> tuple[Any, Any]:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.backoff import NoBackoff
-
-        client = Redis.from_url(
-            self._url,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),  # a request that timed out may have been counted
-        )
-        return client.register_script(_TAKE), client.register_script(_CORRECT)
 
 
 @contextmanager

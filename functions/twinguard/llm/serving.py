@@ -96,6 +96,9 @@ class Serving:
         """Wait for answers whose clients have left."""
         while self._busy:
             await asyncio.wait(self._busy, timeout=5)
+        await self._limits.close()
+        if self._cache is not None:
+            await self._cache.close()
 
     def _routes(self, call: Call, request: Request) -> tuple[Route, ...]:
         def priced(model: str, prices: str) -> int | None:

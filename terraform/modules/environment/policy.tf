@@ -110,6 +110,12 @@ variable "policy" {
     }), {})
     events    = optional(object({ max_age_hours = optional(number, 24) }), {})
     retention = optional(object({ audit_days = optional(number, 400), history_days = optional(number, 400) }), {})
+    # The application's own; the functions get it with the rest.
+    spending = optional(object({
+      limits        = optional(map(number), {})
+      open_routes   = optional(list(string), [])
+      drift_percent = optional(number, 5)
+    }), {})
   })
   nullable = false
 
@@ -268,6 +274,18 @@ variable "policy" {
   validation {
     condition     = contains(range(1, 745), var.policy.events.max_age_hours)
     error_message = "environments/${var.environment}/policy.yaml: events.max_age_hours must be a whole number from 1 to 744; correct it."
+  }
+  validation {
+    condition     = alltrue([for amount in values(var.policy.spending.limits) : amount >= 0 && amount <= 9007199])
+    error_message = "environments/${var.environment}/policy.yaml: spending: every limit must be from 0 to 9007199 USD; correct it, or remove it."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.policy.spending.limits) : can(regex("^(tenant|feature|key):[^\\s]([^\n]{0,198}[^\\s])?$", name))]) && alltrue([for route in var.policy.spending.open_routes : can(regex("^/[^\\s?#]*$", route))])
+    error_message = "environments/${var.environment}/policy.yaml: spending.limits must be named like tenant:acme, and spending.open_routes be written like /healthz; correct them."
+  }
+  validation {
+    condition     = contains(range(1, 101), var.policy.spending.drift_percent)
+    error_message = "environments/${var.environment}/policy.yaml: spending.drift_percent must be a whole number from 1 to 100; correct it."
   }
   validation {
     condition     = alltrue([for days in [var.policy.retention.audit_days, var.policy.retention.history_days] : days >= 1 && floor(days) == days])

@@ -28,6 +28,7 @@ locals {
       "alerts."             = { has = try(keys(var.raw_policy.alerts), []), known = try(keys(var.policy.alerts), []) }
       "alerts.storm."       = { has = try(keys(var.raw_policy.alerts.storm), []), known = try(keys(var.policy.alerts.storm), []) }
       "events."             = { has = try(keys(var.raw_policy.events), []), known = try(keys(var.policy.events), []) }
+      "spending."           = { has = try(keys(var.raw_policy.spending), []), known = try(keys(var.policy.spending), []) }
       "retention."          = { has = try(keys(var.raw_policy.retention), []), known = try(keys(var.policy.retention), []) }
     },
     { for i, rule in try(var.raw_policy.budget.thresholds, []) : "budget.thresholds[${i}]." => { has = keys(rule), known = ["percent", "level"] } },
