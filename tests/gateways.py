@@ -117,7 +117,7 @@ def running(
 ) -> Iterator[Running]:
     """A gateway and its provider, each in a thread, until the block ends."""
     found = with_policy or policy()
-    records = state.open_records("sqlite://")
+    records = state.open_records((settings or {}).get("TWINGUARD_RECORDS", "sqlite://"))
     peppers = Peppers.read(PEPPER)
     lines: list[dict[str, Any]] = []
     with OpenAIProvider() as provider:

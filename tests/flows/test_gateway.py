@@ -250,9 +250,11 @@ def test_keys_are_let_in_by_what_they_allow(gateway):
     hour = dt.timedelta(hours=1)
     expired = gateway.key(issued=now - 2 * hour, expires_at=now - hour)
 
+    mistyped = embeds[:-1] + ("1" if embeds.endswith("0") else "0")
+
     with pytest.raises(openai.PermissionDeniedError) as refused:
         gateway.client(embeds).chat.completions.create(model=MODEL, messages=HELLO)
-    for key in (disabled, expired, "ltk_live_nothing", embeds[:-1] + "0"):
+    for key in (disabled, expired, "ltk_live_nothing", mistyped):
         with pytest.raises(openai.AuthenticationError, match="This key is not valid"):
             gateway.client(key).chat.completions.create(model=MODEL, messages=HELLO)
 
@@ -302,3 +304,30 @@ def test_tokens_a_minute_count_real_tokens_not_calls():
             client.chat.completions.create(**ask)
 
         assert refused.value.code == "tokens_per_minute_exceeded"
+
+
+def test_with_redis_everything_is_counted_alike(redis_server):
+    counters = redis_server.environment["TWINGUARD_COUNTERS"]
+    places = {"TWINGUARD_COUNTERS": counters, "TWINGUARD_CACHE": counters}
+    with gateways.running(settings=places) as gateway:
+        client = gateway.client(gateway.key("with-redis"), X_Twinguard_Feature="redis")
+
+        for _ in range(2):
+            client.chat.completions.create(model=MODEL, messages=HELLO, temperature=0)
+        list(client.chat.completions.create(model=MODEL, messages=HELLO, stream=True))
+
+        standing = gateways.until(
+            lambda: gateway.standing("tenant:with-redis"), lambda found: found.spent == 2 * 570_000
+        )
+        assert standing.held == 0
+        assert len(gateway.provider.seen) == 2
+
+
+def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):
+    records = f"sqlite:///{tmp_path / 'records.db'}"
+    with gateways.running(settings={"TWINGUARD_RECORDS": records}) as gateway:
+        gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
+        spent = gateway.settled("tenant:acme").spent
+
+    with gateways.running(settings={"TWINGUARD_RECORDS": records}) as gateway:
+        assert gateway.standing("tenant:acme").spent == spent == 570_000
