@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard import logs, state
 from twinguard.act.endpoints import override
@@ -31,6 +32,7 @@ from twinguard.llm.ledger_book import Book
 from twinguard.llm.ledger_kept import KeptLedger
 from twinguard.llm.limits import open_limits
 from twinguard.llm.meter import Meter
+from twinguard.llm.mock import Mock, Recorder
 from twinguard.llm.prices import Prices
 from twinguard.llm.providers import Providers
 from twinguard.llm.serving import Serving
@@ -92,7 +94,16 @@ def parts_from(
     teller = Teller(usage_log or _usage_log(env))
     blocks = not counters.startswith(MEMORY)
     meter = Meter(ledger, Prices(), name, teller, _now, block.seconds, blocks=blocks)
-    providers = Providers(policy, KeyFiles(env).key_of, openai=_openai(env))
+    recording, fixtures = env.get("TWINGUARD_LLM_RECORD") == "1", env.get("TWINGUARD_LLM_FIXTURES")
+    if recording and fixtures:
+        policy = replace(policy, mocks=None)
+    providers = Providers(
+        policy,
+        KeyFiles(env).key_of,
+        openai=_openai(env),
+        mock=Mock(Path(fixtures) if fixtures else None),
+        through=lambda one: Recorder(one, Path(fixtures)) if recording and fixtures else one,
+    )
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
     cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)

@@ -9,10 +9,14 @@ from decimal import Decimal
 
 import openai
 import pytest
+from msgspec.structs import replace
 
 import gateways
+import servers
 from gateways import EMBEDDER, HELLO, MODEL
+from twinguard.application import LocalLlm, Mocks
 from twinguard.customer_keys import Quota
+from twinguard.policy import Environment
 from twinguard.standins.openai_provider import Manner
 
 
@@ -331,3 +335,81 @@ def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):
 
     with gateways.running(settings={"TWINGUARD_RECORDS": records}) as gateway:
         assert gateway.standing("tenant:acme").spent == spent == 570_000
+
+
+def test_a_local_model_goes_first_and_openai_only_helps_out():
+    with gateways.OpenAIProvider() as nearby:
+        local = LocalLlm(endpoint=nearby.url.removesuffix("/v1"), model="llama2")
+        policy = replace(gateways.policy(Environment.DEVELOPMENT), local_llm=local)
+        with gateways.running(policy) as gateway:
+            client = gateway.client()
+
+            first = client.chat.completions.create(model=MODEL, messages=HELLO)
+            away = gateway.client(X_Twinguard_Local="off").chat.completions.create(
+                model=MODEL, messages=HELLO
+            )
+            nearby.manner = Manner(status=404)  # the model is not there
+            helped = client.chat.completions.create(model=MODEL, messages=HELLO)
+            client.embeddings.create(model=EMBEDDER, input="x")
+
+            assert [first.model, away.model, helped.model] == ["llama2", MODEL, MODEL]
+            lines = gateway.told(4)
+            assert [(line["gen_ai.provider.name"], line["cost_nanos"] > 0) for line in lines] == [
+                ("local", False),
+                ("openai", True),
+                ("openai", True),
+                ("openai", True),
+            ]
+            assert "authorization" not in nearby.seen[0].headers
+            assert nearby.seen[0].body["max_tokens"] == 500
+
+
+def test_a_local_model_that_is_not_running_is_no_hindrance():
+    local = LocalLlm(endpoint=f"http://127.0.0.1:{servers.free_port()}", model="llama2")
+    with gateways.running(
+        replace(gateways.policy(Environment.DEVELOPMENT), local_llm=local)
+    ) as gateway:
+        answer = gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
+
+        assert answer.model == MODEL
+        assert gateway.settled("tenant:acme").spent == 570_000
+
+
+def test_ci_is_answered_by_mocks_for_nothing():
+    policy = replace(gateways.policy(Environment.DEVELOPMENT), mocks=Mocks(llm_responses=True))
+    with gateways.running(policy) as gateway:
+        client = gateway.client()
+
+        chat = client.chat.completions.create(model=MODEL, messages=HELLO)
+        chunks = list(client.chat.completions.create(model=MODEL, messages=HELLO, stream=True))
+        response = client.responses.create(model=MODEL, input="Hello")
+        events = list(client.responses.create(model=MODEL, input="Hello", stream=True))
+        vectors = client.embeddings.create(model=EMBEDDER, input=["a", "b"])
+
+        assert chat.choices[0].message.content == "This is a mock answer."
+        assert chunks[0].choices[0].delta.content == "This is a mock answer."
+        assert response.output_text == events[-1].response.output_text == "This is a mock answer."
+        assert len(vectors.data) == 2
+        assert gateway.provider.seen == []
+        assert [line["cost_nanos"] for line in gateway.told(5)] == [0] * 5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, stream):
+    policy = replace(gateways.policy(Environment.DEVELOPMENT), mocks=Mocks(llm_responses=True))
+    fixtures = {"TWINGUARD_LLM_FIXTURES": str(tmp_path)}
+
+    def ask(gateway):
+        found = gateway.client().chat.completions.create(model=MODEL, messages=HELLO, stream=stream)
+        return [chunk.to_json() for chunk in found] if stream else found.to_json()
+
+    with gateways.running(policy, {**fixtures, "TWINGUARD_LLM_RECORD": "1"}) as gateway:
+        first = ask(gateway)
+        assert gateway.settled("tenant:acme").spent == 570_000, "recording asks, and pays"
+    with gateways.running(policy, fixtures) as gateway:
+        second = ask(gateway)
+        assert gateway.provider.seen == []
+
+    assert second == first
+    (fixture,) = tmp_path.iterdir()
+    assert gateways.PROVIDER_KEY not in fixture.read_text()

@@ -22,7 +22,7 @@ from twinguard.llm import wire
 from twinguard.llm.breaker import OPEN_SECONDS, pause
 from twinguard.llm.meter import Attempt, Call, Meter, measured
 from twinguard.llm.providers import Provider, Providers
-from twinguard.llm.upstream import Lost, NothingSent, Reply
+from twinguard.llm.upstream import Answer, Lost, NothingSent
 from twinguard.policy import LOCAL
 
 RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -38,7 +38,7 @@ class Opened(Struct):
     """An answer that has begun: whole in `body`, or a stream whose first piece is `first`."""
 
     attempt: Attempt
-    reply: Reply
+    reply: Answer
     deadline: float
     body: bytes | None = None
     first: bytes = b""
@@ -106,7 +106,7 @@ class Attempts:
         headers = provider.headers(call.asked, call.id)
         attempt = await self._meter.hold(call, number, route)
         deadline = time.monotonic() + self._seconds
-        reply: Reply | None = None
+        reply: Answer | None = None
         try:
             async with asyncio.timeout(self._seconds):
                 reply = await provider.send(call.asked, body, headers)
@@ -138,7 +138,7 @@ class Attempts:
             provider.breaker.worked()
         return found
 
-    async def _judged(self, attempt: Attempt, reply: Reply, deadline: float) -> Opened | Failed:
+    async def _judged(self, attempt: Attempt, reply: Answer, deadline: float) -> Opened | Failed:
         """The answer, if it is one."""
         if not _OK <= reply.status < _REDIRECT:
             with contextlib.suppress(Lost):  # half an error is one, too
@@ -155,7 +155,7 @@ class Attempts:
         return Opened(attempt, reply, deadline, first=first, rest=rest)
 
     def _broke_off(
-        self, attempt: Attempt, reply: Reply | None, outcome: Outcome = Outcome.BROKEN
+        self, attempt: Attempt, reply: Answer | None, outcome: Outcome = Outcome.BROKEN
     ) -> None:
         """The request was out: the provider may have worked, so its input counts at least."""
         if reply is not None:
@@ -163,7 +163,7 @@ class Attempts:
         self._meter.settle(attempt, measured(attempt, None, 0, outcome))
 
 
-def _refused(reply: Reply, body: bytes, provider: str) -> Failed:
+def _refused(reply: Answer, body: bytes, provider: str) -> Failed:
     status = reply.status
     if status in {wire.UNAUTHENTICATED, wire.FORBIDDEN}:
         # It is our key that was refused: the client can do nothing, and its words may quote it.

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from twinguard.decide.llm_requests import Asked
 from twinguard.errors import Misconfigured
 from twinguard.llm.breaker import Breaker
-from twinguard.llm.upstream import Reply, Upstream
+from twinguard.llm.upstream import Answer, Upstream
 from twinguard.policy import LOCAL, MOCK, OPENAI, Policy
 from twinguard.secret_text import SecretText
 
@@ -25,7 +25,7 @@ Key = Callable[[], "SecretText | None"]
 class Sender(Protocol):
     """A way to a provider."""
 
-    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """The beginning of the answer."""
 
     def close(self) -> None:
@@ -60,10 +60,14 @@ class Provider:
             told["Authorization"] = f"Bearer {key.reveal()}"
         return told
 
-    async def send(self, asked: Asked, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def send(self, asked: Asked, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Ask it."""
         path = asked.endpoint.value.removeprefix("/v1")
         return await self.sender.send("POST", path, body, headers)
+
+
+def _straight(sender: Sender) -> Sender:
+    return sender
 
 
 class Providers:
@@ -76,32 +80,25 @@ class Providers:
         *,
         openai: str = "",
         mock: Sender | None = None,
+        through: Callable[[Sender], Sender] = _straight,
     ) -> None:
-        self._all = {
-            OPENAI: Provider(
-                OPENAI,
-                Upstream(openai or OPENAI_ADDRESS),
-                lambda: key_of(OPENAI),
-                limit="max_completion_tokens",
-            )
-        }
+        def nobody() -> None:
+            return None
+
+        address, bound = openai or OPENAI_ADDRESS, "max_completion_tokens"
+        real = Provider(OPENAI, through(Upstream(address)), _reader(key_of, OPENAI), limit=bound)
+        self._all = {OPENAI: real}
         if policy.local_llm is not None:
             base = policy.local_llm.endpoint.rstrip("/")
             base = base if base.endswith("/v1") else f"{base}/v1"
-            near = Upstream(base, connect_seconds=0.5)
-            self._all[LOCAL] = Provider(
-                LOCAL, near, lambda: None, limit="max_tokens", retries=False
-            )
+            near = through(Upstream(base, connect_seconds=0.5))
+            self._all[LOCAL] = Provider(LOCAL, near, nobody, limit="max_tokens", retries=False)
         if mock is not None:
-            self._all[MOCK] = Provider(MOCK, mock, lambda: None, limit="max_tokens", retries=False)
+            self._all[MOCK] = Provider(MOCK, mock, nobody, limit="max_tokens", retries=False)
         for name, block in policy.gateway.providers.items() if policy.gateway else ():
-            secret = block.secret
-            self._all[name] = Provider(
-                name,
-                Upstream(block.endpoint),
-                _reader(key_of, name) if secret is not None else lambda: None,
-                limit="max_tokens",
-            )
+            key = nobody if block.secret is None else _reader(key_of, name)
+            sender = through(Upstream(block.endpoint))
+            self._all[name] = Provider(name, sender, key, limit="max_tokens")
 
     def named(self, name: str) -> Provider:
         """The provider of that name."""

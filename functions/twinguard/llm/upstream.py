@@ -13,6 +13,7 @@ import time
 import urllib.parse
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
+from typing import Protocol
 
 from twinguard.errors import Misconfigured, Unavailable
 
@@ -25,6 +26,22 @@ _HEAD = 64 * 1024
 _KEPT = 100
 _NO_BODY = frozenset({204, 304})
 _ERRORS = (OSError, EOFError, asyncio.LimitOverrunError, ValueError, IndexError)
+
+
+class Answer(Protocol):
+    """An answer: status and headers are there, the body comes. Close it in any case."""
+
+    status: int
+    headers: dict[str, str]
+
+    async def read(self, most: int = LARGEST_ANSWER) -> bytes:
+        """The whole body."""
+
+    def pieces(self) -> AsyncGenerator[bytes]:
+        """The body as it arrives."""
+
+    def close(self) -> None:
+        """Drop what has not been read."""
 
 
 class NothingSent(Unavailable):
@@ -137,7 +154,7 @@ class _Connection:
 
 
 class Reply:
-    """An answer: status and headers are there, the body comes."""
+    """`Answer` from a connection."""
 
     def __init__(
         self, status: int, headers: dict[str, str], connection: _Connection, home: Upstream | None
