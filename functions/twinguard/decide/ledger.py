@@ -64,9 +64,7 @@ class Scope(Struct, frozen=True, order=True):
         """The scope written `tenant:acme`; ValueError where it is none."""
         kind, _, name = text.partition(":")
         if kind not in set(ScopeKind):
-            raise ValueError(
-                f"{text!r} is no scope; write one of {', '.join(ScopeKind)}, ':', name"
-            )
+            raise ValueError(f"{text!r} is no scope; write it like tenant:acme or feature:chat")
         return cls(ScopeKind(kind), name)
 
 

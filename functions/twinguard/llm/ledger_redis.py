@@ -50,18 +50,23 @@ _STATES = {state.value: state for state in State}
 _Answer = list[Any]
 
 
-def connected(url: str, timeout: float = 0.5) -> redis.Redis:
-    """A client for a server that is near: it gives up after `timeout` seconds, once."""
+def connected(url: str, timeout: float = 0.5, connections: int = 64) -> redis.Redis:
+    """A client for a server that is near: it gives up after `timeout` seconds, once.
+
+    More threads than connections wait for one; the client's own pool would refuse them."""
     import redis
 
     try:
-        return redis.Redis.from_url(
+        pool = redis.BlockingConnectionPool.from_url(
             url,
+            max_connections=connections,
+            timeout=timeout,
             decode_responses=True,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             health_check_interval=30,
         )
+        return redis.Redis(connection_pool=pool)
     except ValueError as err:
         raise Misconfigured(f"TWINGUARD_COUNTERS is no address of Redis ({err})") from err
 
