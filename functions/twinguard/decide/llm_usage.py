@@ -40,6 +40,8 @@ class UsageLine(Struct, frozen=True, kw_only=True):
     request_id: str
     attempt: int
     at: dt.datetime
+    period: str
+    """The month its money was held in."""
     kind: Kind
     outcome: Outcome
     environment: str
@@ -65,6 +67,7 @@ class UsageLine(Struct, frozen=True, kw_only=True):
             "request_id": self.request_id,
             "attempt": self.attempt,
             "at": self.at.isoformat(),
+            "period": self.period,
             "kind": self.kind.value,
             "outcome": self.outcome.value,
             "environment": self.environment,

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 from msgspec import Struct
 
 from twinguard.decide import ledger as money
-from twinguard.decide.ledger import Held, Reason, Refused, Scope, ScopeKind
+from twinguard.decide.ledger import Held, Period, Reason, Refused, Scope, ScopeKind
 from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
@@ -149,8 +149,9 @@ class Meter:
     def saved(self, call: Call, route: Route, usage: Usage, nanos: int, version: str) -> None:
         """Record what an answer from the cache would have cost, and that it did not."""
         measured = Measured(usage, estimated=False, outcome=Outcome.CACHED)
+        period = money.period_of(self._clock())
         for kind, amount in ((Kind.USAGE, nanos), (Kind.CREDIT, -nanos)):
-            self._tell(call, 0, route, measured, kind, Cost(amount, version))
+            self._tell(call, 0, route, measured, kind, Cost(amount, version), period)
 
     async def finish(self) -> None:
         """Wait until everything is settled that can be."""
@@ -174,7 +175,8 @@ class Meter:
             cost = Cost(attempt.held.nanos, "unpriced")
         cost = Cost(min(cost.nanos, money.MOST), cost.version)
         call, route = attempt.call, attempt.route
-        self._tell(call, attempt.number, route, measured, Kind.USAGE, cost)
+        period = attempt.held.period
+        self._tell(call, attempt.number, route, measured, Kind.USAGE, cost, period)
         for pause in (*_SETTLE_PAUSES, None):
             try:
                 await self._asked(self._ledger.settle, attempt.held, cost.nanos)
@@ -193,7 +195,14 @@ class Meter:
             _log.warning("call %s is released by its lease: %s", attempt.call.id, err)
 
     def _tell(
-        self, call: Call, number: int, route: Route, measured: Measured, kind: Kind, cost: Cost
+        self,
+        call: Call,
+        number: int,
+        route: Route,
+        measured: Measured,
+        kind: Kind,
+        cost: Cost,
+        period: Period,
     ) -> None:
         ending = "" if kind is Kind.USAGE else f"-{kind}"
         self._sink.tell(
@@ -202,6 +211,7 @@ class Meter:
                 request_id=call.id,
                 attempt=number,
                 at=self._clock(),
+                period=period.name,
                 kind=kind,
                 outcome=measured.outcome,
                 environment=self._environment,

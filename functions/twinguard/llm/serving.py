@@ -24,12 +24,12 @@ from twinguard.decide.rates import Unpriced
 from twinguard.errors import Unavailable
 from twinguard.llm import wire
 from twinguard.llm.attempts import Attempts, Failed, Opened
-from twinguard.llm.cache import LARGEST_ENTRY, Cache, Entry, Key, key_of
+from twinguard.llm.cache import Cache, Entry, Key, key_of
 from twinguard.llm.doorkeeper import Caller
 from twinguard.llm.limits import Limits
 from twinguard.llm.meter import Call, Measured, Meter, measured
-from twinguard.llm.streams import Garbled, Splitter, Watch, broken
-from twinguard.llm.upstream import Lost
+from twinguard.llm.relay import Copy, relayed
+from twinguard.llm.streams import Watch
 from twinguard.llm.wire import Headers, Refusal, Request, Send
 from twinguard.policy import Gateway, Policy
 from twinguard.readers import ready
@@ -202,13 +202,13 @@ class Serving:
     async def _streamed(self, call: Call, opened: Opened, key: Key | None, send: Send) -> int:
         """Send a stream as it comes; how many tokens it took."""
         watch, outcome = Watch(call.asked), Outcome.LEFT
-        copy = _Copy(key is not None)
+        copy = Copy(key is not None)
         headers = [(b"content-type", wire.EVENTS), (b"cache-control", b"no-cache")]
         headers += _told(call, opened.attempt.route)
         status = opened.reply.status
         try:
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            outcome = await _relayed(opened, watch, copy, send)
+            outcome = await relayed(opened, watch, copy, send)
         finally:
             opened.reply.close()
             found = measured(opened.attempt, watch.usage, watch.written, outcome, watch.model)
@@ -233,53 +233,6 @@ class Serving:
     async def _corrected(self, taken: Taken, used: int) -> None:
         with contextlib.suppress(Unavailable):  # a minute later it is forgotten anyway
             await self._limits.correct(taken, used)
-
-
-class _Copy:
-    """What was streamed, as long as it is worth keeping."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._pieces: list[bytes] | None = [] if wanted else None
-        self._size = 0
-
-    def add(self, piece: bytes) -> None:
-        if self._pieces is not None:
-            self._pieces.append(piece)
-            self._size += len(piece)
-            if self._size > LARGEST_ENTRY:
-                self._pieces = None
-
-    @property
-    def body(self) -> bytes | None:
-        return None if self._pieces is None else b"".join(self._pieces)
-
-
-async def _relayed(opened: Opened, watch: Watch, copy: _Copy, send: Send) -> Outcome:
-    """Pass the stream on; how it ended. What broke off ends with an event that says so."""
-    splitter, ending = Splitter(), b""
-    outcome = Outcome.DONE
-    try:
-        async with asyncio.timeout_at(opened.deadline):
-            piece = opened.first
-            while piece:
-                told = b"".join(map(watch.see, splitter.events(piece)))
-                if told:
-                    copy.add(told)
-                    await send({"type": "http.response.body", "body": told, "more_body": True})
-                piece = await anext(opened.rest, b"") if opened.rest is not None else b""
-            if rest := splitter.rest():
-                ending = watch.see(rest)
-    except (Lost, Garbled, TimeoutError) as err:
-        outcome = Outcome.BROKEN
-        code = "provider_timeout" if isinstance(err, TimeoutError) else "provider_broke_off"
-        ending = broken("the provider broke off its answer; it is not complete", code)
-    else:
-        if not watch.finished:
-            outcome = Outcome.BROKEN
-            ending += broken("the provider ended without an end", "provider_broke_off")
-    copy.add(ending)
-    await send({"type": "http.response.body", "body": ending, "more_body": False})
-    return outcome
 
 
 def _told(call: Call, route: Route) -> Headers:
