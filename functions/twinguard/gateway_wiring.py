@@ -27,6 +27,7 @@ from twinguard.llm.budgets import budgets_of
 from twinguard.llm.cache import open_cache
 from twinguard.llm.doorkeeper import Doorkeeper
 from twinguard.llm.gateway import Gateway
+from twinguard.llm.gather import Gathering
 from twinguard.llm.ledger import Ledger, open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.llm.ledger_kept import KeptLedger
@@ -34,7 +35,7 @@ from twinguard.llm.limits import open_limits
 from twinguard.llm.meter import Meter
 from twinguard.llm.mock import Mock, Recorder
 from twinguard.llm.prices import Prices
-from twinguard.llm.providers import Providers
+from twinguard.llm.providers import Providers, Sender
 from twinguard.llm.serving import Serving
 from twinguard.llm.upkeep import Upkeep
 from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
@@ -97,12 +98,19 @@ def parts_from(
     recording, fixtures = env.get("TWINGUARD_LLM_RECORD") == "1", env.get("TWINGUARD_LLM_FIXTURES")
     if recording and fixtures:
         policy = replace(policy, mocks=None)
+    seconds = block.gather_milliseconds / 1000
+
+    def through(sender: Sender) -> Sender:
+        if recording and fixtures:
+            sender = Recorder(sender, Path(fixtures))
+        return Gathering(sender, seconds) if seconds else sender
+
     providers = Providers(
         policy,
         KeyFiles(env).key_of,
         openai=_openai(env),
         mock=Mock(Path(fixtures) if fixtures else None),
-        through=lambda one: Recorder(one, Path(fixtures)) if recording and fixtures else one,
+        through=through,
     )
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)

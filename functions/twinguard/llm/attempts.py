@@ -109,7 +109,7 @@ class Attempts:
         reply: Answer | None = None
         try:
             async with asyncio.timeout(self._seconds):
-                reply = await provider.send(call.asked, body, headers)
+                reply = await provider.send(call.asked, body, headers, call.caller.tenant)
                 found = await self._judged(attempt, reply, deadline)
         except NothingSent as err:
             self._meter.release(attempt)

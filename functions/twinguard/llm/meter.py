@@ -246,17 +246,23 @@ class Meter:
 
 
 def measured(
-    attempt: Attempt, told: object, written: int, outcome: Outcome, model: str = ""
+    attempt: Attempt,
+    told: object,
+    written: int,
+    outcome: Outcome,
+    model: str = "",
+    *,
+    batch: bool = False,
 ) -> Measured:
     """What an attempt came to: what the provider told, even if it is nothing, else a bound.
 
     Without a word of the provider the whole input counts, and of the answer what was seen."""
     usage = PROVIDER_SHAPES.get(attempt.route.prices, openai)(told)
     if usage is not None:
-        return Measured(usage, estimated=False, outcome=outcome, model=model)
+        return Measured(usage, False, outcome, model, batch)
     asked = attempt.call.asked
     guess = Usage(input=asked.input_guess, output=min(written, asked.choices * asked.longest))
-    return Measured(guess, estimated=True, outcome=outcome, model=model)
+    return Measured(guess, True, outcome, model, batch)
 
 
 def _refusal(found: Refused) -> wire.Refusal:

@@ -47,9 +47,11 @@ class Mock:
         if folder is not None and not folder.is_dir():
             raise Misconfigured(f"TWINGUARD_LLM_FIXTURES: {folder} is no folder; make one")
 
-    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def send(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], group: str = ""
+    ) -> Answer:
         """The recorded answer, or a made-up one."""
-        del method, headers
+        del method, headers, group
         if self._folder is not None:
             place = self._folder / _name(path, body)
             if place.is_file():
@@ -71,9 +73,11 @@ class Recorder:
         self._inner, self._folder = inner, folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def send(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], group: str = ""
+    ) -> Answer:
         """The real answer; kept once it is complete and one."""
-        answer = await self._inner.send(method, path, body, headers)
+        answer = await self._inner.send(method, path, body, headers, group)
         if answer.status != _OK:
             return answer
         try:
@@ -94,8 +98,8 @@ class Recorder:
 class Told:
     """`Answer` that is there already."""
 
-    def __init__(self, kind: str, body: bytes) -> None:
-        self.status = _OK
+    def __init__(self, kind: str, body: bytes, status: int = _OK) -> None:
+        self.status = status
         self.headers = {"content-type": kind}
         self._body = body
 

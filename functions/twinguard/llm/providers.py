@@ -25,8 +25,10 @@ Key = Callable[[], "SecretText | None"]
 class Sender(Protocol):
     """A way to a provider."""
 
-    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """The beginning of the answer."""
+    async def send(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], group: str = ""
+    ) -> Answer:
+        """The beginning of the answer. Requests of one `group` may be asked together."""
 
     def close(self) -> None:
         """Drop what is kept open."""
@@ -60,10 +62,12 @@ class Provider:
             told["Authorization"] = f"Bearer {key.reveal()}"
         return told
 
-    async def send(self, asked: Asked, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def send(
+        self, asked: Asked, body: bytes, headers: Mapping[str, str], group: str
+    ) -> Answer:
         """Ask it."""
         path = asked.endpoint.value.removeprefix("/v1")
-        return await self.sender.send("POST", path, body, headers)
+        return await self.sender.send("POST", path, body, headers, group)
 
 
 def _straight(sender: Sender) -> Sender:

@@ -26,6 +26,7 @@ from twinguard.llm import wire
 from twinguard.llm.attempts import Attempts, Failed, Opened
 from twinguard.llm.cache import Cache, Entry, Key, key_of
 from twinguard.llm.doorkeeper import Caller
+from twinguard.llm.gather import GATHERED
 from twinguard.llm.limits import Limits
 from twinguard.llm.meter import Call, Measured, Meter, measured
 from twinguard.llm.relay import Copy, relayed
@@ -189,7 +190,14 @@ class Serving:
         except (msgspec.DecodeError, RecursionError):
             told = _Whole()
         written = len(body) // BYTES_A_TOKEN
-        found = measured(opened.attempt, told.usage, written, Outcome.DONE, told.model or "")
+        found = measured(
+            opened.attempt,
+            told.usage,
+            written,
+            Outcome.DONE,
+            told.model or "",
+            batch=GATHERED in opened.reply.headers,
+        )
         self._meter.settle(opened.attempt, found)
         kind = opened.reply.headers.get("content-type", "application/json").encode("latin-1")
         headers = _told(call, opened.attempt.route)

@@ -69,8 +69,11 @@ class Upstream:
     def __repr__(self) -> str:
         return f"Upstream({self._authority})"
 
-    async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+    async def send(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], group: str = ""
+    ) -> Reply:
         """The beginning of the answer. Close the reply in any case."""
+        del group  # each is asked by itself
         lines = [f"{method} {self.path}{path} HTTP/1.1", f"Host: {self._authority}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines += [f"Content-Length: {len(body)}", "", ""]
