@@ -26,6 +26,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: evaluate-detection
+.PHONY: gateway
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
@@ -82,6 +83,10 @@ block-key: $(VENV)/.cli ## End a key at its provider, now: KEY=openai-api-key EN
 rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is due: ENV=staging, JSON=1
 	$(call needs,ENV,staging)
 	@$(CLI).keys rotations --env $(ENV) $(if $(JSON),--json)
+
+gateway: $(VENV)/.cli ## Serve models within budgets on this machine: ENV=dev, PORT=8790, DEMO=1 to try it
+	$(call needs,ENV,dev)
+	@$(CLI).gateway --env $(ENV) $(if $(PORT),--port $(PORT)) $(if $(DEMO),--demo)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
