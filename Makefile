@@ -119,6 +119,11 @@ budget-rebuild: $(VENV)/.cli ## Bring back what a lost ledger had spent: ENV=sta
 	@$(CLI).budgets rebuild --env $(ENV) --events '$(EVENTS)' $(if $(MONTH),--month $(MONTH)) \
 		$(if $(JSON),--json) $(changes)
 
+reconcile: $(VENV)/.cli ## Compare the ledger with what is billed: ENV=staging; MONTH=2026-11, SOURCE=file, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).reconcile --env $(ENV) $(if $(MONTH),--month $(MONTH)) \
+		$(if $(SOURCE),--source '$(SOURCE)') $(if $(JSON),--json)
+
 keys: $(VENV)/.cli ## List customers' keys: ENV=staging; TENANT, LABEL, KEY=id, STATE, JSON=1
 	$(call needs,ENV,staging)
 	@$(CLI).customer_keys list --env $(ENV) $(if $(TENANT),--tenant $(TENANT)) \

@@ -55,7 +55,8 @@ def redis_ledger(
     clock: Clock | None = None,
     restore: Restore = nothing,
     environment: str = "staging",
+    timeout: float = 10,
 ) -> RedisLedger:
     """A ledger over its own connection; one environment is the same ledger everywhere."""
-    client = connected(address, timeout=10)
+    client = connected(address, timeout=timeout)
     return RedisLedger(client, environment, budgets, restore=restore, clock=clock)

@@ -17,7 +17,9 @@ MOST = 9_007_199
 """Dollars that the ledger counts exactly to the nano-dollar."""
 
 Dollars = Annotated[Decimal, Meta(description="USD each calendar month (UTC).")]
-ScopeName = Annotated[str, Meta(pattern="^(tenant|feature|key):[^\\s]([^\\n]{0,198}[^\\s])?$")]
+ScopeName = Annotated[
+    str, Meta(pattern="^(tenant|feature|key|model):[^\\s]([^\\n]{0,198}[^\\s])?$")
+]
 Route = Annotated[str, Meta(pattern="^/[^\\s?#]*$")]
 
 

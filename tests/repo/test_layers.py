@@ -23,7 +23,7 @@ LAYERS = (
     ("customer_keys", "key_records"),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
-    ("env_files", "reports"),
+    ("env_files", "reconciliation", "reports"),
     ("costs", "dispatch", "flow", "key_steps", "settings"),
     ("budget_flow", "cost_flow", "key_flow"),
     ("schedule_flow",),

@@ -28,7 +28,9 @@ def book(tmp_path, monkeypatch):
     monkeypatch.delenv("TWINGUARD_COUNTERS", raising=False)
     book = Book(state.open_records(address), Retention())
     sums = {STAGING: 63_500_000_000, ACME: 47_000_000_000, CHAT: 4_000}
-    book.sums(period_of(dt.datetime.now(dt.UTC)), "w").write(sums)
+    book.sums(period_of(dt.datetime.now(dt.UTC)), "w").write(
+        {str(scope): nanos for scope, nanos in sums.items()}
+    )
     return book
 
 

@@ -42,6 +42,8 @@ class ScopeKind(enum.StrEnum):
     TENANT = "tenant"
     FEATURE = "feature"
     KEY = "key"
+    MODEL = "model"
+    """By its provider's name: `model:openai/gpt-4o`. What bills are compared by."""
 
 
 class Scope(Struct, frozen=True, order=True):

@@ -22,7 +22,7 @@ from twinguard.ports import Json, Records
 
 __all__ = ["Book", "SetLimit", "Sums"]
 
-_SUMS, _LIMITS = "ledger", "ledger_limits"
+_SUMS, _DAYS, _LIMITS = "ledger", "ledger_days", "ledger_limits"
 _TRIES = 3
 SCOPES_EACH: Final = 2_000
 """Scopes in one record: a record has room for a megabyte."""
@@ -38,20 +38,21 @@ class SetLimit(Struct, frozen=True):
 
 
 class Sums:
-    """What one writer counted in one period, in records of its own."""
+    """What one writer counted in one period, in records of its own of one kind."""
 
-    def __init__(self, records: Records, period: Period, writer: str, until: dt.datetime) -> None:
-        self._records = records
+    def __init__(
+        self, records: Records, kind: str, period: Period, writer: str, until: dt.datetime
+    ) -> None:
+        self._records, self._kind = records, kind
         self._period, self._writer, self._until = period, writer, until
         self._parts: list[dict[str, int]] = []
         self._part_of: dict[str, int] = {}
         self._versions: dict[int, str] = {}
         self._due: set[int] = set()
 
-    def write(self, sums: Mapping[Scope, int]) -> None:
-        """Write the parts in which a scope's sum has grown since they were written."""
-        for scope, nanos in sums.items():
-            name = str(scope)
+    def write(self, sums: Mapping[str, int]) -> None:
+        """Write the parts in which a sum has grown since they were written."""
+        for name, nanos in sums.items():
             at = self._part_of.setdefault(name, len(self._part_of) // SCOPES_EACH)
             if at == len(self._parts):
                 self._parts.append({})
@@ -72,10 +73,10 @@ class Sums:
         for _ in range(_TRIES):
             try:
                 stored = self._records.put(
-                    _SUMS, name, value, self._versions.get(at), expires=self._until
+                    self._kind, name, value, self._versions.get(at), expires=self._until
                 )
             except Conflict:  # our own write, whose answer was lost
-                found = self._records.get(_SUMS, name)
+                found = self._records.get(self._kind, name)
                 if found is None:
                     self._versions.pop(at, None)
                 else:
@@ -83,7 +84,9 @@ class Sums:
             else:
                 self._versions[at] = stored.version
                 return
-        raise Conflict(f"{_SUMS} {name} has another writer; every process needs a name of its own")
+        raise Conflict(
+            f"{self._kind} {name} has another writer; every process needs a name of its own"
+        )
 
 
 class Book:
@@ -94,18 +97,35 @@ class Book:
         self._retention = retention
 
     def sums(self, period: Period, writer: str) -> Sums:
-        """Where a writer keeps what it counts in a period."""
-        until = period.end + dt.timedelta(days=self._retention.history_days)
-        return Sums(self._records, period, writer, until)
+        """Where a writer keeps what each scope spent in a period."""
+        return Sums(self._records, _SUMS, period, writer, self._until(period))
+
+    def days(self, period: Period, writer: str) -> Sums:
+        """Where a writer keeps what models cost by the day: `2026-11-23 openai/gpt-4o`."""
+        return Sums(self._records, _DAYS, period, writer, self._until(period))
 
     def known(self, period: Period) -> Known:
         """What a period has spent by all writers, and the limits that are set."""
-        total: dict[Scope, int] = {}
-        for stored in self._records.find(_SUMS, period=period.name):
+        spent = {Scope.of(name): nanos for name, nanos in self._total(_SUMS, period).items()}
+        return Known(spent, tuple(found.limit for found in self.limits()))
+
+    def by_model(self, period: Period) -> dict[tuple[dt.date, str], int]:
+        """What models cost on each day of a period (UTC), by all writers."""
+        total: dict[tuple[dt.date, str], int] = {}
+        for name, nanos in self._total(_DAYS, period).items():
+            day, _, model = name.partition(" ")
+            total[dt.date.fromisoformat(day), model] = nanos
+        return total
+
+    def _total(self, kind: str, period: Period) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for stored in self._records.find(kind, period=period.name):
             for name, nanos in cast("Mapping[str, int]", stored.value["spent"]).items():
-                scope = Scope.of(name)
-                total[scope] = total.get(scope, 0) + nanos
-        return Known(total, tuple(found.limit for found in self.limits()))
+                total[name] = total.get(name, 0) + nanos
+        return total
+
+    def _until(self, period: Period) -> dt.datetime:
+        return period.end + dt.timedelta(days=self._retention.history_days)
 
     def limits(self) -> tuple[SetLimit, ...]:
         """The limits that people set, ended ones included."""

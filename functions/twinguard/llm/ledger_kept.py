@@ -6,9 +6,10 @@ every quarter of a minute, in a thread. A settlement never waits for the records
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -18,25 +19,34 @@ from twinguard.decide.ledger import (
     Period,
     Refused,
     Scope,
+    ScopeKind,
     Settlement,
     Standing,
 )
 from twinguard.llm.ledger import KeepsCount
 from twinguard.llm.ledger_book import Book, Sums, total_of
+from twinguard.llm.ledger_memory import system_clock
 
 __all__ = ["Counted", "KeptLedger", "rebuild"]
 
 
 class KeptLedger:
-    """`Ledger` over another one, with its sums in a book."""
+    """`Ledger` over another one, with its sums in a book. `clock` tells models' days apart."""
 
-    def __init__(self, inner: KeepsCount, book: Book, writer: str = "") -> None:
-        self._inner = inner
+    def __init__(
+        self,
+        inner: KeepsCount,
+        book: Book,
+        writer: str = "",
+        clock: Callable[[], dt.datetime] = system_clock,
+    ) -> None:
+        self._inner, self._clock = inner, clock
         self._book = book
         self._writer = writer or uuid.uuid4().hex
-        self._sums: dict[Period, dict[Scope, int]] = {}
+        self._sums: dict[Period, dict[str, int]] = {}
+        self._days: dict[Period, dict[str, int]] = {}
         self._changed: set[Period] = set()
-        self._kept: dict[Period, Sums] = {}
+        self._kept: dict[Period, tuple[Sums, Sums]] = {}
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
     def hold(
@@ -54,11 +64,7 @@ class KeptLedger:
         """Count what the call really cost, once, and remember to write it down."""
         found = self._inner.settle(held, nanos)
         if found.counted and nanos:
-            with self._counting:
-                sums = self._sums.setdefault(held.period, {})
-                for scope in held.scopes:
-                    sums[scope] = sums.get(scope, 0) + nanos
-                self._changed.add(held.period)
+            self._count(held, nanos)
         return found
 
     def release(self, held: Held) -> bool:
@@ -79,13 +85,15 @@ class KeptLedger:
         Unavailable or not, nothing is forgotten: sums are written whole."""
         with self._writing:
             with self._counting:
-                due = {period: dict(self._sums[period]) for period in self._changed}
+                due = {
+                    period: (dict(self._sums[period]), dict(self._days.get(period, {})))
+                    for period in self._changed
+                }
                 self._changed.clear()
             try:
-                for period, sums in due.items():
-                    if period not in self._kept:
-                        self._kept[period] = self._book.sums(period, self._writer)
-                    self._kept[period].write(sums)
+                for period, found in due.items():
+                    for kept, sums in zip(self._kept_in(period), found, strict=True):
+                        kept.write(sums)
             except BaseException:
                 with self._counting:
                     self._changed |= set(due)
@@ -99,6 +107,26 @@ class KeptLedger:
         for limit in known.limits:
             self._inner.set_limit(limit)
         self._inner.raise_to(period, known.spent)
+
+    def _count(self, held: Held, nanos: int) -> None:
+        with self._counting:
+            sums = self._sums.setdefault(held.period, {})
+            for scope in held.scopes:
+                _add(sums, str(scope), nanos)
+                if scope.kind is ScopeKind.MODEL:
+                    day = self._clock().astimezone(dt.UTC).date()
+                    _add(self._days.setdefault(held.period, {}), f"{day} {scope.name}", nanos)
+            self._changed.add(held.period)
+
+    def _kept_in(self, period: Period) -> tuple[Sums, Sums]:
+        if period not in self._kept:
+            book, writer = self._book, self._writer
+            self._kept[period] = book.sums(period, writer), book.days(period, writer)
+        return self._kept[period]
+
+
+def _add(sums: dict[str, int], name: str, nanos: int) -> None:
+    sums[name] = sums.get(name, 0) + nanos
 
 
 class Counted(Struct, frozen=True):

@@ -28,7 +28,7 @@ from twinguard.decide.ledger import (
     State,
 )
 
-__all__ = ["MemoryLedger"]
+__all__ = ["MemoryLedger", "system_clock"]
 
 
 class _Entry(Struct):
@@ -38,7 +38,8 @@ class _Entry(Struct):
     state: State = State.HELD
 
 
-def _system_clock() -> dt.datetime:
+def system_clock() -> dt.datetime:
+    """The time of this machine."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -53,7 +54,7 @@ class MemoryLedger:
         self,
         budgets: Budgets,
         *,
-        clock: Callable[[], dt.datetime] = _system_clock,
+        clock: Callable[[], dt.datetime] = system_clock,
         restore: Callable[[Period], Known] = _nothing,
     ) -> None:
         self._budgets = budgets

@@ -303,7 +303,7 @@ variable "policy" {
     error_message = "environments/${var.environment}/policy.yaml: spending: every limit must be from 0 to 9007199 USD; correct it, or remove it."
   }
   validation {
-    condition     = alltrue([for name in keys(var.policy.spending.limits) : can(regex("^(tenant|feature|key):[^\\s]([^\n]{0,198}[^\\s])?$", name))]) && alltrue([for route in var.policy.spending.open_routes : can(regex("^/[^\\s?#]*$", route))])
+    condition     = alltrue([for name in keys(var.policy.spending.limits) : can(regex("^(tenant|feature|key|model):[^\\s]([^\n]{0,198}[^\\s])?$", name))]) && alltrue([for route in var.policy.spending.open_routes : can(regex("^/[^\\s?#]*$", route))])
     error_message = "environments/${var.environment}/policy.yaml: spending.limits must be named like tenant:acme, and spending.open_routes be written like /healthz; correct them."
   }
   validation {
