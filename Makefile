@@ -28,6 +28,8 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: evaluate-detection plan-comment workflows-lint
+.PHONY: gateway
+.PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -84,6 +86,10 @@ rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is du
 	$(call needs,ENV,staging)
 	@$(CLI).keys rotations --env $(ENV) $(if $(JSON),--json)
 
+gateway: $(VENV)/.cli ## Serve models within budgets on this machine: ENV=dev, PORT=8790, DEMO=1 to try it
+	$(call needs,ENV,dev)
+	@$(CLI).gateway --env $(ENV) $(if $(PORT),--port $(PORT)) $(if $(DEMO),--demo)
+
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
 
@@ -100,6 +106,25 @@ budget-gate: $(VENV)/.cli ## Say whether a deployment may go on: ENV=staging, CO
 	$(call needs,ENV,staging)
 	@$(CLI).costs gate --env $(ENV) $(if $(SOURCE),--source $(SOURCE)) \
 		$(if $(COMMENT),--comment $(COMMENT)) $(ARGS)
+
+budgets: $(VENV)/.cli ## Show what may be spent on language models: ENV=staging; SCOPE=tenant:acme, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).budgets show --env $(ENV) $(if $(SCOPE),--scope $(call quoted,$(SCOPE))) $(if $(JSON),--json) $(ARGS)
+
+budget-raise: $(VENV)/.cli ## Set a limit for a while: ENV=staging SCOPE=tenant:acme AMOUNT=80 UNTIL=7d REASON='…', APPLY=1
+	$(call needs,ENV,staging)$(call needs,SCOPE,tenant:acme)$(call needs,AMOUNT,80)$(call needs,REASON,'why')
+	@$(CLI).budgets raise --env $(ENV) --scope $(call quoted,$(SCOPE)) --amount $(call quoted,$(AMOUNT)) \
+		--reason $(call quoted,$(REASON)) $(if $(UNTIL),--until $(call quoted,$(UNTIL))) $(if $(JSON),--json) $(changes)
+
+budget-rebuild: $(VENV)/.cli ## Bring back what a lost ledger had spent: ENV=staging EVENTS=usage.jsonl, APPLY=1
+	$(call needs,ENV,staging)$(call needs,EVENTS,usage.jsonl)
+	@$(CLI).budgets rebuild --env $(ENV) --events $(call quoted,$(EVENTS)) $(if $(MONTH),--month $(MONTH)) \
+		$(if $(JSON),--json) $(changes)
+
+reconcile: $(VENV)/.cli ## Compare the ledger with what is billed: ENV=staging; MONTH=2026-11, SOURCE=file, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).reconcile --env $(ENV) $(if $(MONTH),--month $(MONTH)) \
+		$(if $(SOURCE),--source '$(SOURCE)') $(if $(JSON),--json)
 
 keys: $(VENV)/.cli ## List customers' keys: ENV=staging; TENANT, LABEL, KEY=id, STATE, JSON=1
 	$(call needs,ENV,staging)
@@ -210,6 +235,9 @@ evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; 
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
 	@for file in tests/bench/bench_*.py; do \
 		PYTHONPATH="$(PYTHONPATH):$(CURDIR)/tests" $(RUN) "$$file" || exit 1; done
+
+bench-cap: $(VENV)/.dev ## Is the cap kept? 1,000 callers, workers killed, releases lost; ARGS="--kills 20"
+	@$(RUN) tests/bench/bench_cap.py $(ARGS)
 
 lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRADE=1 to take newer ones
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt

@@ -73,6 +73,32 @@ class CostTasks:
             self._send(document, now)
         return Report(f"reports of {month:%Y-%m}", alerts=tuple(one.title for one in documents))
 
+    def reconciliation(self, now: dt.datetime) -> Report:
+        """Tell where the ledger and a provider's bill of this month differ by too much.
+
+        Early in a month it is still the month before that is looked at: bills come late."""
+        from twinguard.decide import reconcile
+        from twinguard.decide.ledger import period_of
+        from twinguard.llm.ledger_book import Book
+        from twinguard.reconciliation import compared
+
+        policy, ports = self.flow.policy, self.flow.ports
+        if ports.bills is None:
+            raise BadEvent("no bills are known here; delete the Cloud Scheduler job")
+        period = period_of(now - LOOKED_BACK)
+        book = Book(ports.records, policy.retention)
+        found = compared(policy, book, ports.bills(policy), period, now)
+        titles = []
+        for each in found:
+            if not each.drifted:
+                continue
+            title = f"{each.provider} bills {period.name} differently than the ledger counted"
+            key = f"reconcile/{each.provider}/{period.name}"
+            lines = reconcile.lines(each)
+            self.flow.publish(alert_of(policy, key, Level.MEDIUM, FIRST, title, lines, now))
+            titles.append(title)
+        return Report(f"{len(found)} bills of {period.name} compared", alerts=tuple(titles))
+
     def _send(self, document: Document, now: dt.datetime) -> None:
         lines = tuple(line for line in plain(document).splitlines() if line.strip())
         key = f"report/{document.name}"

@@ -21,8 +21,9 @@ from twinguard.journal import Journal
 from twinguard.policy import Level, Policy
 from twinguard.ports import BillingAccounts, Publisher, Records, Scaler
 
-if TYPE_CHECKING:  # only the rotation of keys needs them
+if TYPE_CHECKING:  # only the rotation of keys and reconciliation need them
     from twinguard.key_ports import KeyPorts
+    from twinguard.reconciliation import Bill
 
 NIGHT = "night"
 MANUAL = "manual"
@@ -45,6 +46,7 @@ class Ports(Struct, frozen=True):
     may_unlink: str = ""
     costs: str = ""
     keys: Callable[[Policy], KeyPorts] | None = None
+    bills: Callable[[Policy], tuple[Bill, ...]] | None = None
 
 
 class Report(Struct, frozen=True):

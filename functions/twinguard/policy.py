@@ -13,6 +13,7 @@ from msgspec import Meta
 from twinguard.application import Emulators, EnvFile, LocalLlm, Mocks, Neo4j, OpenAI, agree
 from twinguard.blocks import Block, refuse
 from twinguard.caps import Cap, Release, Threshold, ascending
+from twinguard.llm_policy import AUTO, LOCAL, MOCK, OPENAI, Gateway, ServedModel
 from twinguard.provisions import (
     ApiKey,
     Application,
@@ -26,6 +27,7 @@ from twinguard.provisions import (
     ServiceBudget,
 )
 from twinguard.sleep import Schedule, Slot
+from twinguard.spending import Spending
 from twinguard.words import (
     CONTROL_PLANE,
     Channel,
@@ -37,7 +39,11 @@ from twinguard.words import (
 )
 
 __all__ = [
+    "AUTO",
     "CONTROL_PLANE",
+    "LOCAL",
+    "MOCK",
+    "OPENAI",
     "Alerts",
     "Budget",
     "Cap",
@@ -45,14 +51,17 @@ __all__ = [
     "Day",
     "Environment",
     "Events",
+    "Gateway",
     "Level",
     "Policy",
     "Project",
     "Release",
     "Retention",
     "Schedule",
+    "ServedModel",
     "Setting",
     "Slot",
+    "Spending",
     "Storm",
     "Target",
     "Threshold",
@@ -185,6 +194,8 @@ class Policy(Block, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     application: Application | None = None
     openai: OpenAI | None = None
+    gateway: Gateway | None = None
+    spending: Spending = Spending()
     neo4j: Neo4j | None = None
     local_llm: LocalLlm | None = None
     emulators: Emulators | None = None
@@ -254,9 +265,24 @@ class Policy(Block, frozen=True, kw_only=True):
         pretended = {"emulators": self.emulators, "local_llm": self.local_llm, "mocks": self.mocks}
         rotated = {name: secret.rotation_days for name, secret in self.secrets.items()}
         agree(self.environment, rotated, self.openai, self.neo4j, pretended)
+        if self.gateway is not None:
+            self._agree_on_models(self.gateway)
         export = self.billing_export
         refuse(
             export is not None and export.create and export.project != self.project.id,
             "billing_export.create makes the dataset in the environment's own project; "
             "set billing_export.project to project.id, or remove create",
+        )
+
+    def _agree_on_models(self, gateway: Gateway) -> None:
+        """Models and providers that somebody pays for, with keys that somebody keeps."""
+        refuse(
+            self.openai is None,
+            "openai is missing; gateway needs its limits and its budget: add it",
+        )
+        wanted = {one.secret for one in gateway.providers.values() if one.secret is not None}
+        unknown = sorted(wanted - set(self.secrets))
+        refuse(
+            bool(unknown),
+            f"gateway.providers: the secret {', '.join(unknown)} is not in secrets; add it there",
         )

@@ -52,6 +52,7 @@ _EXAMPLES = {
     "owner_id": '"1234567"',
     "readers": "group:developers@example.com",
     "region": "europe-west1",
+    "open_routes": "/healthz",
     "repository_id": '"1234567"',
     "roles": "roles/datastore.user",
     "uri": "neo4j+s://prod-cluster.neo4j.io",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from twinguard.key_flow import KeyFlow
 
 
-TASKS = "night, morning, expire, rotate, costs and report"
+TASKS = "night, morning, expire, rotate, costs, report and reconcile"
 
 
 class ScheduleFlow(BudgetFlow):
@@ -50,7 +50,7 @@ class ScheduleFlow(BudgetFlow):
                 return self._expire(now)
             case "rotate":
                 return self.keys.rotate_due(now)
-            case "costs" | "report":
+            case "costs" | "report" | "reconcile":
                 return self._about_costs(task, now)
         raise BadEvent(f"task {task!r} is unknown; the tasks are {TASKS}")
 
@@ -65,6 +65,8 @@ class ScheduleFlow(BudgetFlow):
         from twinguard.cost_flow import CostTasks  # nothing else of this entry point needs it
 
         tasks = CostTasks(self)
+        if task == "reconcile":
+            return tasks.reconciliation(now)
         return tasks.anomalies(now) if task == "costs" else tasks.reports(now)
 
     def _night(self, now: dt.datetime) -> Report:

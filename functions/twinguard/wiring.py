@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import flask
 
     from twinguard.key_ports import KeyPorts
+    from twinguard.reconciliation import Bill
 
 _log = logging.getLogger("twinguard")
 
@@ -82,6 +83,7 @@ def ports_from(env: Mapping[str, str]) -> Ports:
         costs=env.get("TWINGUARD_COSTS", ""),
         # No partial: its repr would show the settings, the admin key among them.
         keys=lambda policy: key_ports_from(env, policy),
+        bills=lambda policy: _bills(env, policy),
     )
 
 
@@ -114,6 +116,12 @@ def key_ports_from(env: Mapping[str, str], policy: Policy) -> KeyPorts:
 
     secrets = SecretManager(policy.project.id, override(env, "SECRET_MANAGER_ENDPOINT"))
     return KeyPorts(secrets, functools.cache(maker), functools.cache(openai))
+
+
+def _bills(env: Mapping[str, str], policy: Policy) -> tuple[Bill, ...]:
+    from twinguard.reconciliation import bills_of
+
+    return bills_of(policy, env, env.get("TWINGUARD_COSTS", ""))
 
 
 def start_or_exit(env: Mapping[str, str], entry_point: str) -> Callable[[flask.Request], Answer]:

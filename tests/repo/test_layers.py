@@ -15,7 +15,7 @@ MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
     ("blocks", "errors", "readers", "secret_text", "words"),
-    ("application", "caps", "provisions", "sleep"),
+    ("application", "caps", "llm_policy", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),
     ("key_ports", "logs", "plain", "ports", "refusal"),
@@ -23,12 +23,13 @@ LAYERS = (
     ("customer_keys", "key_records"),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
-    ("env_files", "reports"),
+    ("env_files", "reconciliation", "reports"),
     ("costs", "dispatch", "flow", "key_steps", "settings"),
     ("budget_flow", "cost_flow", "key_flow"),
     ("schedule_flow",),
     ("pipeline",),
     ("wiring",),
+    ("gateway_wiring",),
     ("standins",),
     ("cli", "main", "web"),
 )

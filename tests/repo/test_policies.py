@@ -130,9 +130,9 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             (
                 "colour: unknown key; here the keys are alerts, api_keys, application, "
                 "billing_account, billing_export, budget, counters, delivery, emulators, env_file, "
-                "environment, events, firebase, labels, local_llm, mocks, neo4j, openai, project, "
-                "quotas, region, retention, schedule, secrets, services, subscriptions. "
-                "Otherwise remove it."
+                "environment, events, firebase, gateway, labels, local_llm, mocks, neo4j, openai, "
+                "project, quotas, region, retention, schedule, secrets, services, spending, "
+                "subscriptions. Otherwise remove it."
             ),
         ),
         (
@@ -280,7 +280,7 @@ WORKER = "  living-twin-worker: {critical: false}\n"
         (
             "amount: 500",
             "amount: 500\n  amount: 600",
-            "budget.amount: stands twice, again in line 42; keep one",
+            "budget.amount: stands twice, again in line 50; keep one",
         ),
         (
             "environment: staging\nproject",

@@ -277,7 +277,10 @@ def test_a_morning_whose_message_was_not_taken_says_the_same_when_it_comes_again
     [
         (
             scheduled("nap", TUESDAY_NIGHT),
-            "task 'nap' is unknown; the tasks are night, morning, expire, rotate, costs and report",
+            (
+                "task 'nap' is unknown; the tasks are night, morning, expire, rotate, costs, "
+                "report and reconcile"
+            ),
         ),
         (
             Event("1", TUESDAY_NIGHT, b'{"task": 3}', {}),

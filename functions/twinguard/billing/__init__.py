@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where costs come from, by URL or path: BigQuery, export files, FOCUS files, OpenAI.
+"""Where costs come from, by URL or path: BigQuery, export files, FOCUS, OpenAI, the gateway.
 
 The port is in `ports.py`; the questions are `queries.py`, one text for all."""
 
@@ -54,12 +54,25 @@ def _bigquery(rest: str, environ: Mapping[str, str], policy: Policy | None) -> C
     )
 
 
-def _files(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
+def _files(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:
+    from twinguard.billing.usage_log import is_usage_log
+
+    if is_usage_log(rest):
+        return _usage(rest, environ, policy)
     from twinguard.billing.duckdb import ExportFiles
 
     if not rest:
         raise _unknown("file://")
     return ExportFiles(rest)
+
+
+def _usage(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
+    from twinguard.billing.usage_log import UsageLog
+
+    if not rest:
+        raise _unknown("usage://")
+    projects = {policy.project.id: policy.environment.value} if policy is not None else {}
+    return UsageLog(rest, projects=projects)
 
 
 def _openai(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
@@ -76,6 +89,7 @@ def _unknown(place: str) -> Misconfigured:
 
 _FORMS = (
     "a file, a folder or a pattern (Google's export or FOCUS; also file://PATH),"
+    " usage://PATH (the gateway's usage log),"
     " bigquery:// (the policy's export),"
     " bigquery://PROJECT.DATASET.TABLE (optional ?location=EU&max_gigabytes=20&project=ID),"
     " openai:// (the key is in OPENAI_ADMIN_KEY)"
@@ -86,4 +100,5 @@ _FACTORIES: dict[str, Factory] = {
     "file": _files,
     "focus": _files,
     "openai": _openai,
+    "usage": _usage,
 }

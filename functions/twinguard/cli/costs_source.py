@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from twinguard import config
 from twinguard.billing import open_costs
+from twinguard.billing.usage_log import is_usage_log
 from twinguard.cli.progress import reading
 from twinguard.costs import EVERYTHING, Ledger, Scope, found_scope, scope_of
 from twinguard.decide.spend import Dimension
@@ -124,6 +125,8 @@ def _scope(place: str, policy: Policy, costs: Costs) -> Scope:
 
 def _costs(place: str, policy: Policy) -> Costs:
     if "://" in place and not place.startswith(("file://", "focus://")):
+        return open_costs(place, policy)
+    if is_usage_log(place.partition("://")[2] or place):
         return open_costs(place, policy)
     from twinguard.billing.duckdb import ExportFiles
 

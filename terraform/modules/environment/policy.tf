@@ -27,6 +27,29 @@ variable "policy" {
       scopes              = optional(list(string), [])
       key_days            = optional(number)
     }))
+    gateway = optional(object({
+      tokens_per_minute   = optional(number)
+      seconds             = optional(number, 300)
+      retries             = optional(number, 2)
+      body_kilobytes      = optional(number, 4096)
+      gather_milliseconds = optional(number, 3)
+      cache = optional(object({
+        seconds   = optional(number, 3600)
+        megabytes = optional(number, 64)
+      }), {})
+      providers = optional(map(object({
+        endpoint = string
+        secret   = optional(string)
+        prices   = optional(string)
+      })), {})
+      models = optional(map(object({
+        provider   = optional(string, "openai")
+        quality    = optional(number, 50)
+        embeddings = optional(bool, false)
+        fallbacks  = optional(list(string), [])
+      })), {})
+      tasks = optional(map(number), {})
+    }))
     neo4j     = optional(object({ uri = string, user = optional(string), password = optional(string) }))
     local_llm = optional(object({ endpoint = string, model = string }))
     emulators = optional(object({ project = optional(string), firestore = optional(string), auth = optional(string) }))
@@ -110,6 +133,12 @@ variable "policy" {
     }), {})
     events    = optional(object({ max_age_hours = optional(number, 24) }), {})
     retention = optional(object({ audit_days = optional(number, 400), history_days = optional(number, 400) }), {})
+    # The application's and the gateway's own; the functions get it with the rest.
+    spending = optional(object({
+      limits        = optional(map(number), {})
+      open_routes   = optional(list(string), [])
+      drift_percent = optional(number, 5)
+    }), {})
   })
   nullable = false
 
@@ -268,6 +297,18 @@ variable "policy" {
   validation {
     condition     = contains(range(1, 745), var.policy.events.max_age_hours)
     error_message = "environments/${var.environment}/policy.yaml: events.max_age_hours must be a whole number from 1 to 744; correct it."
+  }
+  validation {
+    condition     = alltrue([for amount in values(var.policy.spending.limits) : amount >= 0 && amount <= 9007199])
+    error_message = "environments/${var.environment}/policy.yaml: spending: every limit must be from 0 to 9007199 USD; correct it, or remove it."
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.policy.spending.limits) : can(regex("^(tenant|feature|key|model):[^\\s]([^\n]{0,198}[^\\s])?$", name))]) && alltrue([for route in var.policy.spending.open_routes : can(regex("^/[^\\s?#]*$", route))])
+    error_message = "environments/${var.environment}/policy.yaml: spending.limits must be named like tenant:acme, and spending.open_routes be written like /healthz; correct them."
+  }
+  validation {
+    condition     = contains(range(1, 101), var.policy.spending.drift_percent)
+    error_message = "environments/${var.environment}/policy.yaml: spending.drift_percent must be a whole number from 1 to 100; correct it."
   }
   validation {
     condition     = alltrue([for days in [var.policy.retention.audit_days, var.policy.retention.history_days] : days >= 1 && floor(days) == days])
@@ -492,5 +533,37 @@ variable "policy" {
   validation {
     condition     = try(var.policy.openai.key_days, null) == null ? true : alltrue([for name, secret in var.policy.secrets : var.policy.openai.key_days >= secret.rotation_days + 8 if contains(["openai-api-key", "test-api-keys"], name)])
     error_message = "environments/${var.environment}/policy.yaml: openai.key_days: a key would end before it is rotated; write eight days more than rotation_days, or more."
+  }
+  validation {
+    condition     = var.policy.gateway == null || var.policy.openai != null
+    error_message = "environments/${var.environment}/policy.yaml: openai is missing; gateway needs its limits and its budget: add it."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for rule in [[var.policy.gateway.tokens_per_minute == null ? 1 : var.policy.gateway.tokens_per_minute, 1, 1000000000], [var.policy.gateway.seconds, 1, 3600], [var.policy.gateway.retries, 0, 5], [var.policy.gateway.body_kilobytes, 1, 65536], [var.policy.gateway.gather_milliseconds, 0, 100], [var.policy.gateway.cache.seconds, 0, 2592000], [var.policy.gateway.cache.megabytes, 1, 4096]] : rule[0] >= rule[1] && rule[0] <= rule[2] && floor(rule[0]) == rule[0]])
+    error_message = "environments/${var.environment}/policy.yaml: gateway: tokens_per_minute is 1 to 1000000000, seconds 1 to 3600, retries 0 to 5, body_kilobytes 1 to 65536, gather_milliseconds 0 to 100, cache.seconds 0 to 2592000, cache.megabytes 1 to 4096, all whole numbers; correct them."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for name in concat(keys(var.policy.gateway.providers), keys(var.policy.gateway.tasks), [for model in values(var.policy.gateway.models) : model.provider]) : can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", name))]) && alltrue([for name in keys(var.policy.gateway.models) : can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", name))])
+    error_message = "environments/${var.environment}/policy.yaml: gateway: providers and tasks are named in lower case letters, digits and hyphens, models like gpt-4; correct them."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : length(setintersection(["openai", "local", "mock"], keys(var.policy.gateway.providers))) == 0 && !contains(keys(var.policy.gateway.models), "auto")
+    error_message = "environments/${var.environment}/policy.yaml: gateway: the providers openai, local and mock and the model auto are there already; choose other names."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for provider in values(var.policy.gateway.providers) : can(regex("^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*$", provider.endpoint)) && (provider.secret == null ? true : contains(keys(var.policy.secrets), provider.secret))])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.providers: an endpoint must look like https://host/v1, and its secret be in secrets; correct them."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for model in values(var.policy.gateway.models) : contains(concat(["openai"], keys(var.policy.gateway.providers)), model.provider) && alltrue([for other in model.fallbacks : try(!var.policy.gateway.models[other].embeddings, false)]) && !(model.embeddings && length(model.fallbacks) > 0)])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.models: a provider must be openai or in gateway.providers, fallbacks be in gateway.models, and embeddings have none; correct them."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for number in concat(values(var.policy.gateway.tasks), [for model in values(var.policy.gateway.models) : model.quality]) : number >= 0 && number <= 100 && floor(number) == number])
+    error_message = "environments/${var.environment}/policy.yaml: gateway: a quality is a whole number from 0 to 100; correct it."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : length(var.policy.gateway.models) == 0 || alltrue([for floor in values(var.policy.gateway.tasks) : floor <= max(concat([for model in values(var.policy.gateway.models) : model.quality if !model.embeddings], [length([for model in values(var.policy.gateway.models) : model if !model.embeddings]) == 0 ? 100 : 0])...)])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.tasks: no model is as good as a task needs it; lower it, or add a model."
   }
 }

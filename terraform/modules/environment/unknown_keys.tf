@@ -10,6 +10,8 @@ locals {
       "project.create."     = { has = try(keys(var.raw_policy.project.create), []), known = try(keys(var.policy.project.create), []) }
       "application."        = { has = try(keys(var.raw_policy.application), []), known = try(keys(var.policy.application), []) }
       "openai."             = { has = try(keys(var.raw_policy.openai), []), known = try(keys(var.policy.openai), []) }
+      "gateway."            = { has = try(keys(var.raw_policy.gateway), []), known = try(keys(var.policy.gateway), []) }
+      "gateway.cache."      = { has = try(keys(var.raw_policy.gateway.cache), []), known = try(keys(var.policy.gateway.cache), []) }
       "neo4j."              = { has = try(keys(var.raw_policy.neo4j), []), known = try(keys(var.policy.neo4j), []) }
       "local_llm."          = { has = try(keys(var.raw_policy.local_llm), []), known = try(keys(var.policy.local_llm), []) }
       "emulators."          = { has = try(keys(var.raw_policy.emulators), []), known = try(keys(var.policy.emulators), []) }
@@ -28,11 +30,14 @@ locals {
       "alerts."             = { has = try(keys(var.raw_policy.alerts), []), known = try(keys(var.policy.alerts), []) }
       "alerts.storm."       = { has = try(keys(var.raw_policy.alerts.storm), []), known = try(keys(var.policy.alerts.storm), []) }
       "events."             = { has = try(keys(var.raw_policy.events), []), known = try(keys(var.policy.events), []) }
+      "spending."           = { has = try(keys(var.raw_policy.spending), []), known = try(keys(var.policy.spending), []) }
       "retention."          = { has = try(keys(var.raw_policy.retention), []), known = try(keys(var.policy.retention), []) }
     },
     { for i, rule in try(var.raw_policy.budget.thresholds, []) : "budget.thresholds[${i}]." => { has = keys(rule), known = ["percent", "level"] } },
     { for i, rule in try(var.raw_policy.budget.forecast, []) : "budget.forecast[${i}]." => { has = keys(rule), known = ["percent", "level"] } },
     { for name, part in try(var.raw_policy.budget.services, {}) : "budget.services.${name}." => { has = keys(part), known = ["amount", "service"] } },
+    { for name, model in try(var.raw_policy.gateway.models, {}) : "gateway.models.${name}." => { has = keys(model), known = ["provider", "quality", "embeddings", "fallbacks"] } },
+    { for name, provider in try(var.raw_policy.gateway.providers, {}) : "gateway.providers.${name}." => { has = keys(provider), known = ["endpoint", "secret", "prices"] } },
     { for name, secret in try(var.raw_policy.secrets, {}) : "secrets.${name}." => { has = keys(secret), known = keys(var.policy.secrets[name]) } },
     { for name, key in try(var.raw_policy.api_keys, {}) : "api_keys.${name}." => { has = keys(key), known = keys(var.policy.api_keys[name]) } },
     { for name, quota in try(var.raw_policy.quotas, {}) : "quotas.${name}." => { has = keys(quota), known = keys(var.policy.quotas[name]) } },

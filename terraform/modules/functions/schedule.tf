@@ -30,6 +30,10 @@ locals {
       costs  = { topic = "schedule", cron = "0 7 * * *" }
       report = { topic = "schedule", cron = "30 7 4 * *" }
     },
+    # After OpenAI's day is over and Google's export has most of it.
+    var.costs == "" && var.openai_admin_secret == null ? {} : {
+      reconcile = { topic = "schedule", cron = "0 8 * * *" }
+    },
   )
 }
 

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Print how budgets on language models stand, for people or as JSON. Amounts are exact in JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
+
+from twinguard.cli.scale_output import console, print_json, say, table
+from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of, worded
+from twinguard.decide.money import percent
+from twinguard.llm.ledger_book import SetLimit
+from twinguard.policy import Policy
+
+__all__ = ["done", "planned", "rebuilding", "rebuilt", "say", "shown"]
+
+_CENT = 10_000_000
+_NEARLY = 90
+
+
+def shown(
+    policy: Policy,
+    standings: Sequence[Standing],
+    set_by: Mapping[Scope, SetLimit],
+    top: int,
+    now: dt.datetime,
+    *,
+    live: bool,
+    as_json: bool,
+) -> None:
+    """How each scope stands; what is held is known of a live ledger only."""
+    if as_json:
+        rows = [_row(standing, set_by.get(standing.scope), live=live) for standing in standings]
+        print_json({"environment": policy.environment, "budgets": rows})
+        return
+    period = standings[0].period
+    left = period.end - now
+    title = f"Language models, {policy.environment}, {period.name}"
+    made = table(title, "Whose", "Limit", "Spent", "Held", "Left", "Used", "Set by")
+    notes = []
+    for column in made.columns[1:6]:
+        column.justify = "right"
+    for standing in standings[:top]:
+        found = set_by.get(standing.scope)
+        in_force = found is not None and found.limit.generation == standing.generation
+        made.add_row(
+            Text("all of it" if standing.scope.name == policy.environment else str(standing.scope)),
+            "none" if standing.limit is None else _usd(standing.limit),
+            _usd(standing.spent),
+            _usd(standing.held) if live else "?",
+            "" if standing.left is None else _usd(standing.left),
+            _used(standing),
+            Text(found.by if found is not None and in_force else "policy"),
+        )
+        if found is not None and in_force:
+            notes.append(f"{standing.scope}: {worded(found.limit)}, {found.by}: {found.reason}")
+    console().print(made)
+    for note in notes:
+        say(note)
+    if len(standings) > top:
+        say(f"{len(standings) - top} more; --top {len(standings)} shows all.")
+    say(f"USD. Begins anew {period.end:%Y-%m-%d %H:%M} UTC, in {left.days} days.")
+
+
+def planned(
+    policy: Policy, before: Standing, wanted: Limit, *, applied: bool, as_json: bool
+) -> None:
+    """What would be set."""
+    was = "no limit" if before.limit is None else f"{_usd(before.limit)} USD"
+    if as_json:
+        if not applied:
+            print_json({"applied": False, "scope": str(wanted.scope), "limit": worded(wanted)})
+        return
+    say(
+        f"{'Setting' if applied else 'Plan'}: {wanted.scope} in {policy.environment}, "
+        f"{_usd(before.spent)} USD spent: {was} → {worded(wanted)}"
+    )
+    if not applied:
+        say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
+
+
+def done(found: SetLimit, told: str, *, at_once: bool, as_json: bool) -> None:
+    """What was set, since when, and who heard of it."""
+    limit = found.limit
+    if as_json:
+        generation = limit.generation
+        document = {"applied": True, "scope": str(limit.scope), "limit": worded(limit)}
+        print_json({**document, "generation": generation, "at_once": at_once, "told": told})
+        return
+    since = "at once" if at_once else "once the gateways look, within a minute"
+    say(f"{limit.scope} may spend {worded(limit)}, {since}; {told}.")
+
+
+def rebuilding(period: Period, events: int, *, applied: bool, as_json: bool) -> None:
+    """What the ledger would be rebuilt from."""
+    if applied:
+        return
+    if as_json:
+        print_json({"applied": False, "period": period.name, "events": events})
+        return
+    say(f"Plan: raise what {period.name} has spent by the book and {events:,} usage events.")
+    say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
+
+
+def rebuilt(period: Period, spent: Mapping[Scope, int], own: Scope, *, as_json: bool) -> None:
+    """What the ledger has spent now."""
+    if as_json:
+        print_json(
+            {"applied": True, "spent": {str(scope): nanos for scope, nanos in spent.items()}}
+        )
+        return
+    say(
+        f"{period.name}: {len(spent):,} scopes are back; {own} has spent "
+        f"{_usd(spent.get(own, 0))} USD."
+    )
+
+
+def _row(standing: Standing, found: SetLimit | None, *, live: bool) -> dict[str, object]:
+    in_force = found is not None and found.limit.generation == standing.generation
+    return {
+        "scope": str(standing.scope),
+        "period": standing.period.name,
+        "limit_nanos": standing.limit,
+        "spent_nanos": standing.spent,
+        "held_nanos": standing.held if live else None,
+        "left_nanos": standing.left,
+        "resets_at": standing.resets_at.isoformat(),
+        "set_by": found.by if found is not None and in_force else None,
+        "reason": found.reason if found is not None and in_force else None,
+        "until": found.limit.until.isoformat()
+        if found is not None and in_force and found.limit.until
+        else None,
+    }
+
+
+def _used(standing: Standing) -> Text:
+    if not standing.limit:
+        return Text("")
+    used = 100 * dollars_of(standing.spent + standing.held) / dollars_of(standing.limit)
+    style = "red" if standing.used_up else "yellow" if used >= _NEARLY else ""
+    return Text(percent(used), style=style)
+
+
+def _usd(nanos: int) -> str:
+    """Dollars; small amounts keep the digits that tell them from nothing."""
+    digits = 2 if nanos == 0 or nanos >= _CENT else 6
+    return f"{dollars_of(nanos):,.{digits}f}"

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve the gateway on this machine. `--demo` brings a provider, a store and a key of its own.
+
+Exit codes: 0 ended by a signal, 2 wrong settings, 3 unavailable."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import logging
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twinguard import config, logs, state
+from twinguard.cli.deployed import settings
+from twinguard.cli.desk import Env, exiting
+from twinguard.cli.scale_output import say
+from twinguard.customer_keys import CustomerKeys, Order
+from twinguard.errors import Misconfigured
+from twinguard.gateway_wiring import SECRETS, parts_from
+from twinguard.llm.gateway import Gateway
+from twinguard.peppers import Peppers
+from twinguard.policy import AUTO, Policy
+from twinguard.standins.openai_provider import OpenAIProvider
+
+HOST = "127.0.0.1"
+PORT = 8790
+_QUIET_SECONDS = 30
+
+app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+
+
+@app.command()
+def serve(
+    *,
+    env: Env,
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = PORT,
+    demo: Annotated[bool, typer.Option("--demo", help="With a made-up provider and key.")] = False,
+) -> None:
+    """Serve until a signal comes."""
+    with exiting(), contextlib.ExitStack() as stack:
+        policy = config.load(config.path_of(config.environment_named(env)))
+        found = stack.enter_context(made_up(policy, port)) if demo else settings(policy, os.environ)
+        logs.configure([found[name] for name in SECRETS if found.get(name)])
+        gateway = parts_from(policy, found).gateway
+        say(f"The gateway of {policy.environment} listens at http://{HOST}:{port}/v1")
+        run(gateway, port)
+
+
+def run(gateway: Gateway, port: int) -> None:
+    """Serve on this machine until a signal comes."""
+    import uvicorn
+
+    with contextlib.closing(_bound(port)) as listener:
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                gateway,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_QUIET_SECONDS,
+            )
+        )
+        server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def made_up(policy: Policy, port: int) -> Iterator[Mapping[str, str]]:
+    """Settings of a gateway that needs nothing: a provider that answers, a key that is shown."""
+    with tempfile.TemporaryDirectory() as folder, OpenAIProvider() as provider:
+        found = {
+            "TWINGUARD_RECORDS": f"sqlite:///{Path(folder) / 'records.db'}",
+            "TWINGUARD_KEY_PEPPER": f"1:{secrets.token_hex(32)}",
+            "TWINGUARD_LLM_USAGE": str(Path(folder) / "usage.jsonl"),
+            "OPENAI_API_KEY": "a-key-of-the-stand-in",
+            "OPENAI_ENDPOINT": provider.url,
+        }
+        peppers = Peppers.read(found)
+        records = state.open_records(found["TWINGUARD_RECORDS"])
+        keys = CustomerKeys(records, policy.environment, policy.retention, peppers)
+        issued = keys.issue(Order(tenant="demo"), "demo", "to try it", dt.datetime.now(dt.UTC))
+        say(f"A stand-in plays OpenAI. Usage is written to {found['TWINGUARD_LLM_USAGE']}")
+        say("Try it in another terminal:")
+        model = policy.openai.model if policy.openai is not None else AUTO
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+        say(f"  curl -s http://{HOST}:{port}/v1/chat/completions \\")
+        say(f"    -H 'Authorization: Bearer {issued.raw}' -H 'Content-Type: application/json' \\")
+        say(f"    -d '{json.dumps(body)}'")
+        yield found
+
+
+def _bound(port: int) -> socket.socket:
+    """A listening socket, or a message that names the port."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as err:
+        listener.close()
+        raise Misconfigured(
+            f"port {port} cannot be used ({err.strerror}); name another: PORT=8791"
+        ) from err
+    return listener
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger's values and its rules: what may be held, what is left, when it resets. Pure.
+
+Money is in whole nano-dollars. The stores in `llm/` follow these rules, Redis in its own script."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from twinguard.decide.money import money
+
+NANOS: Final = 1_000_000_000
+"""Nano-dollars in a dollar."""
+
+MOST: Final = 2**53 - 1
+"""The highest limit and the most one call may cost: 9,007,199 dollars.
+
+Redis compares in doubles, which are exact up to here; `tests/contract/test_ledger.py` says why
+nothing else needs a bound."""
+
+PATIENCE: Final = 10
+"""Seconds after which it is worth to ask again while calls under way hold the budget."""
+
+REMEMBERED: Final = dt.timedelta(hours=6)
+"""How long after its lease an attempt is known, so that it is settled once only."""
+
+NAME: Final = 200
+"""Characters that a scope's name, or a request's id, may have."""
+
+
+class ScopeKind(enum.StrEnum):
+    """Whose budget it is."""
+
+    ENVIRONMENT = "environment"
+    TENANT = "tenant"
+    FEATURE = "feature"
+    KEY = "key"
+    MODEL = "model"
+    """By its provider's name: `model:openai/gpt-4o`. What bills are compared by."""
+
+
+class Scope(Struct, frozen=True, order=True):
+    """One budget: `tenant:acme`."""
+
+    kind: ScopeKind
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _is_name(self.name):
+            raise ValueError(
+                f"{self.kind} {self.name!r} must have 1 to {NAME} printable characters"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+    @classmethod
+    def of(cls, text: str) -> Scope:
+        """The scope written `tenant:acme`; ValueError where it is none."""
+        kind, _, name = text.partition(":")
+        if kind not in set(ScopeKind):
+            raise ValueError(f"{text!r} is no scope; write it like tenant:acme or feature:chat")
+        return cls(ScopeKind(kind), name)
+
+
+class Period(Struct, frozen=True, order=True):
+    """A calendar month in UTC. Its name is part of every key, so nothing ever has to be reset."""
+
+    name: str
+
+    @property
+    def start(self) -> dt.datetime:
+        """The first moment of it."""
+        year, month = self.name.split("-")
+        return dt.datetime(int(year), int(month), 1, tzinfo=dt.UTC)
+
+    @property
+    def end(self) -> dt.datetime:
+        """The first moment after it."""
+        return (self.start + dt.timedelta(days=31)).replace(day=1)
+
+
+def period_of(now: dt.datetime) -> Period:
+    """The period a moment belongs to."""
+    return Period(f"{now.astimezone(dt.UTC):%Y-%m}")
+
+
+class Limit(Struct, frozen=True):
+    """What an administrator set for a scope instead of the policy's limit.
+
+    `nanos` None gives the scope back to the policy. `until` None: for good. Of two limits of one
+    scope the higher `generation` counts, whichever is written last."""
+
+    scope: Scope
+    nanos: int | None
+    generation: int
+    until: dt.datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.nanos is not None and not 0 <= self.nanos <= MOST:
+            raise ValueError(f"{self.scope}: a limit is 0 to {MOST} nano-dollars; got {self.nanos}")
+
+
+class Budgets(Struct, frozen=True):
+    """The policy's limits in nano-dollars a period: by scope, else by kind, else none."""
+
+    named: Mapping[Scope, int] = {}
+    usual: Mapping[ScopeKind, int] = {}
+
+    def limit_of(self, scope: Scope) -> int | None:
+        """The policy's limit of a scope; None where it is counted only."""
+        return self.named.get(scope, self.usual.get(scope.kind))
+
+
+class Standing(Struct, frozen=True):
+    """How a scope stands in a period. `held` is what calls under way may still cost."""
+
+    scope: Scope
+    period: Period
+    limit: int | None
+    spent: int = 0
+    held: int = 0
+    generation: int = 0
+
+    @property
+    def resets_at(self) -> dt.datetime:
+        """When the next period begins with nothing spent."""
+        return self.period.end
+
+    @property
+    def left(self) -> int | None:
+        """What may still be held; None without a limit."""
+        return None if self.limit is None else max(0, self.limit - self.spent - self.held)
+
+    @property
+    def used_up(self) -> bool:
+        """True where not even one nano-dollar will be free in this period."""
+        return self.limit is not None and self.spent >= self.limit
+
+
+class Known(Struct, frozen=True):
+    """What is known of a period elsewhere: what every scope spent, and the limits that were set."""
+
+    spent: Mapping[Scope, int] = {}
+    limits: tuple[Limit, ...] = ()
+
+
+class Held(Struct, frozen=True):
+    """Money that is set aside for one attempt at a request until `until`, in all of its scopes.
+
+    Keep it: settling and releasing take it back, even if the store has lost its own copy."""
+
+    request_id: str
+    attempt: int
+    scopes: tuple[Scope, ...]
+    nanos: int
+    period: Period
+    until: dt.datetime
+
+
+class Reason(enum.StrEnum):
+    """Why nothing was held; machine-readable, and part of answers to clients."""
+
+    BUDGET_HELD = "budget_held"
+    """Calls under way may use it up: transient."""
+    BUDGET_SPENT = "budget_spent"
+    """What is left of the period's budget is less than this: until the period ends."""
+    TOO_LARGE = "too_large"
+    """Larger than the whole budget: never."""
+    FINISHED = "finished"
+    """This attempt was settled or released before: take the next attempt number."""
+
+
+class Refused(Struct, frozen=True):
+    """Nothing was held, in no scope. `retry_after`: seconds, where waiting helps."""
+
+    reason: Reason
+    scope: Scope
+    limit: int
+    spent: int
+    held: int
+    period: Period
+    retry_after: int | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What the caller can do about it."""
+        return _REMEDIES[self.reason].format(scope=self.scope, reset=self.period.end.date())
+
+
+Answer: TypeAlias = Held | Refused
+
+_REMEDIES = {
+    Reason.BUDGET_HELD: "calls under way hold the rest of {scope}'s budget; try again shortly",
+    Reason.BUDGET_SPENT: "{scope} has too little left until {reset}; ask for less, wait, or have"
+    " its budget raised",
+    Reason.TOO_LARGE: "the request may cost more than the whole budget of {scope}; lower max_tokens"
+    " or shorten the prompt",
+    Reason.FINISHED: "this attempt has ended; try under the next attempt number",
+}
+
+
+class Outcome(enum.StrEnum):
+    """What came of a settlement."""
+
+    SETTLED = "settled"
+    """Counted, within what was held."""
+    OVER = "over"
+    """Counted; it cost more than was held."""
+    LATE = "late"
+    """Counted after the lease had ended or the hold was released: nothing was set aside for it."""
+    REPEATED = "repeated"
+    """Counted before; nothing changed."""
+    TOO_LATE = "too late"
+    """Not counted: so late that nobody knows any more whether it was. Reconciliation finds it."""
+
+
+class Settlement(Struct, frozen=True):
+    """A settlement's outcome, and by how much spending went beyond what was set aside."""
+
+    outcome: Outcome
+    overrun: int = 0
+
+    @property
+    def counted(self) -> bool:
+        """True where it changed what is spent."""
+        return self.outcome not in {Outcome.REPEATED, Outcome.TOO_LATE}
+
+
+class State(enum.StrEnum):
+    """What has become of one attempt."""
+
+    HELD = "held"
+    EXPIRED = "expired"
+    SETTLED = "settled"
+    RELEASED = "released"
+
+
+def refusal(standings: Iterable[Standing], nanos: int, retry_after: int) -> Refused | None:
+    """Why so much cannot be held in all of these scopes; None where it can.
+
+    The reason that lasts longest is told, of several alike the first scope's."""
+    worst: Refused | None = None
+    for standing in standings:
+        reason = _reason(standing, nanos)
+        if reason is not None and (worst is None or _RANK[reason] > _RANK[worst.reason]):
+            worst = refused(standing, reason, retry_after)
+    return worst
+
+
+def refused(standing: Standing, reason: Reason, retry_after: int) -> Refused:
+    """The refusal for a scope that stands like this."""
+    return Refused(
+        reason,
+        standing.scope,
+        standing.limit or 0,
+        standing.spent,
+        standing.held,
+        standing.period,
+        retry_after if reason is Reason.BUDGET_HELD else None,
+    )
+
+
+def _reason(standing: Standing, nanos: int) -> Reason | None:
+    limit = standing.limit
+    if limit is None or standing.spent + standing.held + nanos <= limit:
+        return None
+    if nanos > limit:
+        return Reason.TOO_LARGE
+    return Reason.BUDGET_SPENT if standing.spent + nanos > limit else Reason.BUDGET_HELD
+
+
+_RANK = {Reason.BUDGET_HELD: 1, Reason.BUDGET_SPENT: 2, Reason.TOO_LARGE: 3}
+
+
+def limit_now(budgets: Budgets, scope: Scope, limit: Limit | None, now: dt.datetime) -> Limit:
+    """The limit in force: an administrator's until it ends, else the policy's (generation 0)."""
+    if limit is None or limit.nanos is None or (limit.until is not None and limit.until <= now):
+        return Limit(scope, budgets.limit_of(scope), 0)
+    return limit
+
+
+def patience(left: dt.timedelta) -> int:
+    """Seconds to wait before asking again, where the next lease has so much time left."""
+    return min(PATIENCE, max(1, math.ceil(left.total_seconds())))
+
+
+def settled(state: State | None, held: int, nanos: int) -> Settlement:
+    """What settling means for an attempt in this state, with so much held; None: unknown."""
+    if state is State.SETTLED:
+        return Settlement(Outcome.REPEATED)
+    if state is not State.HELD:
+        return Settlement(Outcome.LATE, nanos)
+    over = max(0, nanos - held)
+    return Settlement(Outcome.OVER if over else Outcome.SETTLED, over)
+
+
+def checked(
+    request_id: str, attempt: int, scopes: tuple[Scope, ...], nanos: int, lease_seconds: int
+) -> None:
+    """ValueError where a hold cannot be asked for like this."""
+    if not _is_name(request_id):
+        raise ValueError(f"request id {request_id!r} must have 1 to {NAME} printable characters")
+    if attempt < 0:
+        raise ValueError(f"attempt {attempt} must be zero or more")
+    if not scopes or len(set(scopes)) != len(scopes):
+        raise ValueError("a hold needs one scope or more, each once")
+    if lease_seconds < 1:
+        raise ValueError(f"a lease of {lease_seconds} seconds must last one or more")
+    checked_nanos(nanos)
+
+
+def checked_nanos(nanos: int) -> int:
+    """The amount, if one call may cost so much; ValueError otherwise."""
+    if not 0 <= nanos <= MOST:
+        raise ValueError(f"{nanos} nano-dollars are out of range; 0 to {MOST} can be counted")
+    return nanos
+
+
+def nanos_of(dollars: Decimal) -> int:
+    """Dollars from a policy or a command as nano-dollars; a part of one counts as none."""
+    return int(dollars * NANOS)
+
+
+def dollars_of(nanos: int) -> Decimal:
+    """Nano-dollars as dollars, exactly."""
+    return Decimal(nanos).scaleb(-9)
+
+
+def worded(limit: Limit) -> str:
+    """A limit for people: `12.50 USD until 2026-12-01 00:00 UTC`."""
+    if limit.nanos is None:
+        return "the policy's"
+    until = "" if limit.until is None else f" until {limit.until:%Y-%m-%d %H:%M} UTC"
+    return f"{money(dollars_of(limit.nanos), 'USD')}{until}"
+
+
+def _is_name(text: str) -> bool:
+    return 1 <= len(text) <= NAME and text.isprintable()

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build the gateway from the settings. A setting that is missing or wrong stops it here, by name.
+
+The only file of the gateway that reads the clock for people; nothing is contacted yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from twinguard import logs, state
+from twinguard.act.endpoints import override
+from twinguard.act.pubsub import TopicPublisher
+from twinguard.customer_keys import CustomerKeys
+from twinguard.decide.ledger import Scope
+from twinguard.errors import Misconfigured, Unavailable
+from twinguard.llm.attempts import Attempts
+from twinguard.llm.budgets import budgets_of
+from twinguard.llm.cache import open_cache
+from twinguard.llm.doorkeeper import Doorkeeper
+from twinguard.llm.gateway import Gateway
+from twinguard.llm.gather import Gathering
+from twinguard.llm.ledger import Ledger, open_ledger
+from twinguard.llm.ledger_book import Book
+from twinguard.llm.ledger_kept import KeptLedger
+from twinguard.llm.limits import open_limits
+from twinguard.llm.meter import Meter
+from twinguard.llm.mock import Mock, Recorder
+from twinguard.llm.prices import Prices
+from twinguard.llm.providers import Providers, Sender
+from twinguard.llm.serving import Serving
+from twinguard.llm.upkeep import Upkeep
+from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
+from twinguard.peppers import Peppers
+from twinguard.policy import OPENAI, Policy
+from twinguard.policy import Gateway as Block
+from twinguard.ports import Records
+from twinguard.secret_text import SecretText
+from twinguard.wiring import WRONG_SETTINGS, policy_from
+
+__all__ = ["SECRETS", "Parts", "application", "parts_from"]
+
+SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
+"""Settings whose values are cut out of every log line."""
+
+MEMORY: Final = "memory://"
+_log = logging.getLogger("twinguard.gateway")
+_KEYS = "TWINGUARD_PROVIDER_KEYS"
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Parts(Struct, frozen=True):
+    """A gateway, and what of it others want to look at."""
+
+    gateway: Gateway
+    ledger: Ledger
+    meter: Meter
+
+
+def application() -> Gateway:
+    """What a server starts in a container: `uvicorn --factory …gateway_wiring:application`."""
+    env = os.environ
+    logs.configure([env[name] for name in SECRETS if env.get(name)])
+    try:
+        return parts_from(policy_from(env), env).gateway
+    except Misconfigured as err:
+        _log.critical("the gateway cannot start: %s", err)
+        raise SystemExit(WRONG_SETTINGS) from None
+
+
+def parts_from(
+    policy: Policy,
+    env: Mapping[str, str],
+    *,
+    records: Records | None = None,
+    usage_log: UsageLog | None = None,
+) -> Parts:
+    """The gateway of one environment."""
+    block, name = policy.gateway or Block(), policy.environment.value
+    if records is None:
+        records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
+    keys = CustomerKeys(records, policy.environment, policy.retention, Peppers.read(env))
+    counters = env.get("TWINGUARD_COUNTERS", MEMORY)
+    known: dict[Scope, int] = {}
+    book = Book(records, policy.retention)
+    ledger = KeptLedger(open_ledger(counters, name, budgets_of(policy, known), book.known), book)
+    teller = Teller(usage_log or _usage_log(env))
+    blocks = not counters.startswith(MEMORY)
+    meter = Meter(ledger, Prices(), name, teller, _now, block.seconds, blocks=blocks)
+    recording, fixtures = env.get("TWINGUARD_LLM_RECORD") == "1", env.get("TWINGUARD_LLM_FIXTURES")
+    if recording and fixtures:
+        policy = replace(policy, mocks=None)
+    seconds = block.gather_milliseconds / 1000
+
+    def through(sender: Sender) -> Sender:
+        if recording and fixtures:
+            sender = Recorder(sender, Path(fixtures))
+        return Gathering(sender, seconds) if seconds else sender
+
+    providers = Providers(
+        policy,
+        KeyFiles(env).key_of,
+        openai=_openai(env),
+        mock=Mock(Path(fixtures) if fixtures else None),
+        through=through,
+    )
+    attempts = Attempts(providers, meter, block.seconds, block.retries)
+    kept = env.get("TWINGUARD_CACHE", MEMORY)
+    cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
+    serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
+
+    upkeep = Upkeep(ledger, _now)
+
+    async def close() -> None:
+        await serving.finish()
+        await meter.finish()
+        await upkeep.end()
+        providers.close()
+        teller.close()
+
+    doorkeeper = Doorkeeper(keys, _now, known)
+    return Parts(Gateway(policy, doorkeeper, serving, upkeep.begin, close), ledger, meter)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class KeyFiles:
+    """Providers' keys: a file each in `TWINGUARD_PROVIDER_KEYS`, or OpenAI's in `OPENAI_API_KEY`.
+
+    A file is read for each request, so that a rotation needs no restart."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._folder = Path(env[_KEYS]) if env.get(_KEYS) else None
+        self._openai = SecretText(env.get("OPENAI_API_KEY", ""))
+
+    def key_of(self, provider: str) -> SecretText:
+        """A provider's key; Unavailable where there is none."""
+        if self._folder is not None:
+            path = self._folder / provider
+            try:
+                text = path.read_text(encoding="ascii").strip()
+            except (OSError, UnicodeDecodeError) as err:
+                raise Unavailable(
+                    f"{_KEYS}: the key of {provider} cannot be read; mount its secret there"
+                ) from err
+            if not text or not text.isprintable() or " " in text:
+                raise Unavailable(f"{_KEYS}: the key of {provider} is not one line of text")
+            return SecretText(text)
+        if provider != OPENAI or not self._openai:
+            raise Unavailable(
+                f"there is no key of {provider}; set {_KEYS} to a folder with a file of that name"
+                + (", or OPENAI_API_KEY" if provider == OPENAI else "")
+            )
+        return self._openai
+
+
+def _usage_log(env: Mapping[str, str]) -> UsageLog:
+    place = env.get("TWINGUARD_LLM_USAGE", "")
+    if not place:
+        return Nowhere()
+    if place.startswith("projects/"):
+        publisher = TopicPublisher(override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST"))
+        return TopicLog(publisher, place)
+    return FileLog(Path(place))
+
+
+def _openai(env: Mapping[str, str]) -> str:
+    """OpenAI's address, unless a stand-in on this machine takes its place."""
+    address = env.get("OPENAI_ENDPOINT", "")
+    if not address:
+        return ""
+    parts = urlsplit(address)
+    if parts.scheme != "http" or parts.hostname not in _LOOPBACK:
+        raise Misconfigured(
+            f"OPENAI_ENDPOINT is for {parts.hostname!r}; write http://127.0.0.1:PORT, or leave it "
+            "out for OpenAI's own address"
+        )
+    return address if parts.path.strip("/") else f"{address.rstrip('/')}/v1"
+
+
+def _required(env: Mapping[str, str], name: str, example: str) -> str:
+    if value := env.get(name):
+        return value
+    raise Misconfigured(f"{name} is missing; set it, for example to {example}")

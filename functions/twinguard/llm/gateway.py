@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway: OpenAI's API for our customers, each call paid for before it is made.
+
+One pure ASGI application. Every route that reaches a provider goes through `Serving`; what is not
+listed here does not exist, so nothing gets past the budgets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from twinguard.decide.llm_requests import Endpoint
+from twinguard.decide.llm_routes import served
+from twinguard.errors import Misconfigured, Unavailable
+from twinguard.llm import wire
+from twinguard.llm.doorkeeper import Doorkeeper
+from twinguard.llm.serving import Serving
+from twinguard.llm.wire import Receive, Refusal, Request, Scope, Send
+from twinguard.policy import AUTO, Policy
+
+__all__ = ["Gateway"]
+
+MODELS: Final = "/v1/models"
+HEALTH: Final = "/healthz"
+_BITS = 96
+_log = logging.getLogger("twinguard.gateway")
+
+
+class Gateway:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        doorkeeper: Doorkeeper,
+        serving: Serving,
+        begin: Callable[[], None],
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._doorkeeper, self._serving = doorkeeper, serving
+        self._begin, self._close = begin, close
+        self._endpoints: Mapping[str, Endpoint] = {one.value: one for one in Endpoint}
+        self._models = _listed(policy)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or start and end with the server."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        name = f"req_{secrets.token_hex(_BITS // 8)}"
+        started = time.perf_counter()
+        request = Request(scope, receive)
+        try:
+            status = await self._answered(request, send, name)
+        except wire.Gone:
+            status = 0
+        except Refusal as refusal:
+            status = await _refused(send, refusal, name)
+        except (Unavailable, Misconfigured) as err:
+            _log.error("request %s failed: %s", name, err)
+            told = "something that is needed does not answer; try again in a moment"
+            sorry = Refusal(wire.UNAVAILABLE, "unavailable", told, retry_after=5)
+            status = await _refused(send, sorry, name)
+        if _log.isEnabledFor(logging.INFO):
+            ms = round(1000 * (time.perf_counter() - started), 1)
+            fields = {"request_id": name, "path": request.path, "status": status, "ms": ms}
+            _log.info("%s %d", request.path[:100], status, extra={"fields": fields})
+
+    async def _answered(self, request: Request, send: Send, id: str) -> int:
+        endpoint = self._endpoints.get(request.path)
+        if endpoint is not None:
+            _require(request, "POST")
+            caller = await self._doorkeeper.caller(request, endpoint.scope)
+            return await self._serving.serve(endpoint, request, caller, send, id)
+        if request.path == HEALTH:
+            _require(request, "GET")
+            await wire.answer(send, wire.OK, b'{"status":"ok"}', [])
+            return wire.OK
+        if request.path == MODELS or request.path.startswith(f"{MODELS}/"):
+            _require(request, "GET")
+            await self._doorkeeper.caller(request, "llm:models")
+            found = self._found(request.path.removeprefix(MODELS).removeprefix("/"))
+            headers = [(b"x-request-id", id.encode())]
+            await wire.answer(send, wire.OK, msgspec.json.encode(found), headers)
+            return wire.OK
+        told = f"{request.path[:100]} is not served: every way to a model passes the budgets"
+        raise Refusal(wire.MISSING, "unknown_route", told)
+
+    def _found(self, name: str) -> Mapping[str, Any]:
+        if not name:
+            return {"object": "list", "data": list(self._models.values())}
+        if name not in self._models:
+            told = f"the model {name[:100]!r} is not served here"
+            raise Refusal(wire.MISSING, "model_not_found", told, param="model")
+        return self._models[name]
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._begin()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await asyncio.shield(self._close())
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+async def _refused(send: Send, refusal: Refusal, name: str) -> int:
+    headers = [(b"x-request-id", name.encode()), *refusal.headers]
+    await wire.answer(send, refusal.status, refusal.body, headers)
+    return refusal.status
+
+
+def _require(request: Request, method: str) -> None:
+    if request.method != method:
+        told = f"{request.path} is for {method}"
+        raise Refusal(wire.NOT_ALLOWED, "method_not_allowed", told)
+
+
+def _listed(policy: Policy) -> dict[str, Mapping[str, Any]]:
+    """The policy's models as OpenAI lists its own."""
+    models = served(policy)
+    names = {name: model.provider for name, model in models.items()}
+    if policy.gateway is not None and policy.gateway.models:
+        names[AUTO] = "twinguard"
+    return {
+        name: {"id": name, "object": "model", "created": 0, "owned_by": owner}
+        for name, owner in names.items()
+    }

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy's block about the gateway: which models are served, by whom, how fast, how long.
+
+Types and rules only. What an environment may spend on models is in `openai`."""
+
+# Annotations are values here, not texts: msgspec would compile each of them as a function starts.
+from typing import Annotated
+
+from msgspec import Meta
+
+from twinguard.blocks import Block, refuse
+
+__all__ = ["AUTO", "LOCAL", "MOCK", "OPENAI", "Gateway", "Provider", "ResponseCache", "ServedModel"]
+
+AUTO = "auto"
+"""The model that a request names to have one chosen."""
+
+OPENAI, LOCAL, MOCK = "openai", "local", "mock"
+"""Providers that need no entry: OpenAI itself, `local_llm`, and `mocks.llm_responses`."""
+
+Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
+ModelName = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$")]
+Quality = Annotated[int, Meta(ge=0, le=100)]
+
+
+class Provider(Block, frozen=True, kw_only=True):
+    """Who else answers like OpenAI, and the secret with its key."""
+
+    endpoint: Annotated[
+        str,
+        Meta(pattern="^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*$"),
+    ]
+    secret: Annotated[
+        Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,61}[a-z0-9]$")] | None,
+        Meta(description="Of `secrets`; without one, no key is sent."),
+    ] = None
+    prices: Annotated[Name | None, Meta(description="Whose prices count; its own by default.")] = (
+        None
+    )
+
+
+class ServedModel(Block, frozen=True, kw_only=True):
+    """A model that may be asked for."""
+
+    provider: Name = OPENAI
+    quality: Annotated[Quality, Meta(description="How good it is, as you judge it.")] = 50
+    embeddings: Annotated[bool, Meta(description="It makes embeddings, not answers.")] = False
+    fallbacks: Annotated[
+        tuple[ModelName, ...], Meta(description="What answers instead, while this one does not.")
+    ] = ()
+
+
+class ResponseCache(Block, frozen=True, kw_only=True):
+    """Answers that are given again to the same tenant's same question."""
+
+    seconds: Annotated[int, Meta(ge=0, le=2_592_000, description="0: never.")] = 3600
+    megabytes: Annotated[int, Meta(ge=1, le=4096, description="In memory, each process.")] = 64
+
+
+class Gateway(Block, frozen=True, kw_only=True):
+    """How models are served (strategy.md 2.1, 6.4). Its requests a minute are OpenAI's."""
+
+    tokens_per_minute: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    seconds: Annotated[int, Meta(ge=1, le=3600, description="That an answer may take.")] = 300
+    retries: Annotated[int, Meta(ge=0, le=5)] = 2
+    body_kilobytes: Annotated[int, Meta(ge=1, le=65_536)] = 4096
+    gather_milliseconds: Annotated[
+        int, Meta(ge=0, le=100, description="Single embeddings wait so long for others; 0: never.")
+    ] = 3
+    cache: ResponseCache = ResponseCache()
+    providers: dict[Name, Provider] = {}
+    models: dict[ModelName, ServedModel] = {}
+    tasks: Annotated[
+        dict[Name, Quality], Meta(description="Quality that a class of tasks needs, for `auto`.")
+    ] = {}
+
+    def __post_init__(self) -> None:
+        taken = sorted({OPENAI, LOCAL, MOCK} & set(self.providers))
+        refuse(
+            bool(taken),
+            f"gateway.providers.{', '.join(taken)} is there already; choose another name",
+        )
+        for name, model in self.models.items():
+            at = f"gateway.models.{name}"
+            refuse(name == AUTO, f"{at}: this name has one chosen; choose another")
+            refuse(
+                model.provider not in {OPENAI, *self.providers},
+                f"{at}.provider: {model.provider} is not in gateway.providers; add it there",
+            )
+            unknown = sorted(set(model.fallbacks) - set(self.models))
+            refuse(
+                bool(unknown),
+                f"{at}.fallbacks: {', '.join(unknown)} is not in gateway.models; add it there",
+            )
+            refuse(
+                any(self.models[other].embeddings for other in model.fallbacks)
+                or (model.embeddings and bool(model.fallbacks)),
+                f"{at}.fallbacks: embeddings of two models do not go together; remove them",
+            )
+        best = max((m.quality for m in self.models.values() if not m.embeddings), default=100)
+        for name, floor in self.tasks.items():
+            refuse(
+                bool(self.models) and floor > best,
+                f"gateway.tasks.{name}: no model has a quality of {floor}; the best has {best}",
+            )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refuse requests with 503 while a budget says stop (strategy.md 9.1). Pure ASGI, every route.
+
+Looking is not enough to keep a budget: the gateway holds money before each call. This stops the
+rest of an application, within seconds. The decision is in `decide/stops.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from twinguard import state
+from twinguard.decide.ledger import Scope, Standing
+from twinguard.decide.stops import Stop, is_open_route, stop
+from twinguard.errors import Misconfigured, Unavailable
+from twinguard.journal import Journal
+from twinguard.llm.budgets import budgets_of, environment_of
+from twinguard.llm.ledger import Ledger, open_ledger
+from twinguard.llm.ledger_book import Book
+from twinguard.policy import Policy
+from twinguard.wiring import policy_from
+
+__all__ = ["Budgets", "CostControlMiddleware"]
+
+FRESH: Final = 3.0
+"""Seconds for which one look at the budgets is good."""
+
+_log = logging.getLogger("twinguard.cost_control")
+_ASGI = Callable[
+    [MutableMapping[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]
+]
+
+
+class Budgets:
+    """An environment's breaker and its ledger's standing, looked at from any thread."""
+
+    def __init__(self, journal: Journal, ledger: Ledger | None, environment: Scope) -> None:
+        self._journal, self._ledger, self._environment = journal, ledger, environment
+
+    @classmethod
+    def of(cls, policy: Policy, env: Mapping[str, str]) -> Budgets:
+        """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone."""
+        if not env.get("TWINGUARD_RECORDS"):
+            raise Misconfigured("TWINGUARD_RECORDS is missing; set it to where the breaker is kept")
+        records = state.open_records(env["TWINGUARD_RECORDS"])
+        known = Book(records, policy.retention).known
+        counters, ledger = env.get("TWINGUARD_COUNTERS", ""), None
+        if counters:
+            ledger = open_ledger(counters, policy.environment.value, budgets_of(policy), known)
+        return cls(Journal(records, policy.retention), ledger, environment_of(policy))
+
+    def look(self) -> Stop | None:
+        """Why to stop, as far as is known now."""
+        standing: Standing | None = None
+        if self._ledger is not None:
+            (standing,) = self._ledger.totals([self._environment])
+        return stop(self._journal.breaker().value, standing)
+
+
+class CostControlMiddleware:
+    """Answers 503 instead of `app` while a budget is used up, but for `open_routes`.
+
+    Without `budgets`, all is read from the settings. Where the budgets cannot be looked at, what
+    was last known counts, and if nothing was, `when_unknown` ("open" or "closed")."""
+
+    def __init__(
+        self,
+        app: _ASGI,
+        *,
+        budgets: Budgets | None = None,
+        open_routes: tuple[str, ...] | None = None,
+        when_unknown: str = "open",
+        fresh_seconds: float = FRESH,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if when_unknown not in {"open", "closed"}:
+            raise Misconfigured(f"when_unknown is {when_unknown!r}; write open or closed")
+        if budgets is None or open_routes is None:
+            policy = policy_from(os.environ)
+            budgets = budgets or Budgets.of(policy, os.environ)
+            open_routes = policy.spending.open_routes if open_routes is None else open_routes
+        self.app = app
+        self._budgets, self._open_routes = budgets, open_routes
+        self._fresh, self._clock = fresh_seconds, clock
+        self._closed_when_unknown = when_unknown == "closed"
+        self._known: Stop | None = None
+        self._looked_at: float | None = None
+        self._tried_at: float | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[..., Any],
+        send: Callable[..., Any],
+    ) -> None:
+        """Pass on what may be served; other things than requests pass untouched."""
+        if scope["type"] != "http" or is_open_route(scope["path"], self._open_routes):
+            await self.app(scope, receive, send)
+            return
+        await self._looked()
+        if self._looked_at is None and self._closed_when_unknown:
+            await _answer(scope, send, _UNKNOWN, 5)
+        elif self._known is not None:
+            now = dt.datetime.now(dt.UTC)
+            await _answer(scope, send, self._known.body(), self._known.retry_after(now))
+        else:
+            await self.app(scope, receive, send)
+
+    async def _looked(self) -> None:
+        """Look anew where the last look is old. Only the first requests ever wait for it."""
+        now = self._clock()
+        if self._looking is None and (
+            self._tried_at is None or now - self._tried_at >= self._fresh
+        ):
+            self._tried_at = now
+            self._looking = asyncio.get_running_loop().create_task(self._look(now))
+        if self._looking is not None and self._looked_at is None:
+            await asyncio.shield(self._looking)
+
+    async def _look(self, now: float) -> None:
+        try:
+            self._known = await asyncio.to_thread(self._budgets.look)
+            self._looked_at = now
+        except Unavailable as err:
+            _log.warning("budgets cannot be looked at: %s", err)
+        finally:
+            self._looking = None
+
+
+_UNKNOWN = {
+    "error": "Service temporarily unavailable due to budget limits",
+    "reason": "budget_unknown",
+    "remedy": "budgets cannot be checked right now; try again",
+}
+
+
+async def _answer(
+    scope: MutableMapping[str, Any],
+    send: Callable[..., Any],
+    content: Mapping[str, str],
+    retry_after: int | None,
+) -> None:
+    body = json.dumps(content).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    sent = b"" if scope.get("method") == "HEAD" else body
+    await send({"type": "http.response.body", "body": sent})
