@@ -17,6 +17,7 @@ Signature = tuple[str, str, str]
 _SIGNATURES = 1024
 _ACTIVE = 3600.0
 _LEARNED = 24.0
+_FAILED_PATHS = 16
 
 
 class Episode:
@@ -40,6 +41,12 @@ class Episode:
         self.other_keys = 0
         self.next_check = 1
         self.told_at = 0.0
+
+    def note_failure(self, path: str) -> None:
+        """Count a request that failed, and the paths it was tried on."""
+        self.failed += 1
+        if len(self.failed_paths) < _FAILED_PATHS:
+            self.failed_paths.add(path)
 
 
 class Hot:
@@ -171,9 +178,15 @@ class Hot:
 
     def _active(self, dimension: int, at: float, rules: Rules) -> tuple[Novel, ...]:
         hour = self.tally.hour
+        found = sorted((last, value) for value, (_, last, _) in self.novel[dimension].items())
         return tuple(
-            Novel(value, since, self.base.trust(dimension, value, hour, rules), churn)
-            for value, (since, last, churn) in self.novel[dimension].items()
+            Novel(
+                value,
+                self.novel[dimension][value][0],
+                self.base.trust(dimension, value, hour, rules),
+                self.novel[dimension][value][2],
+            )
+            for last, value in found
             if at - last <= _ACTIVE
         )
 
