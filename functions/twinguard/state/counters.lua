@@ -3,7 +3,7 @@
 -- same answers, and tests/contract/test_counters.py holds them to it. KEYS[1] is throttled:<id>;
 -- all that is kept of the key hashes to its slot. RULES stands in front of this text.
 --
--- ARGV[1] what to do, ARGV[2] its packed arguments. Replies begin with a word, and are packed, but
+-- ARGV[1] what to do, ARGV[2] its packed arguments, ARGV[3] a baseline to keep. Replies begin with a word, and are packed, but
 -- for those that hold bytes. A baseline is kept as <version>:<bytes>.
 
 local DONE, STALE, CLOSED, SEED, BLOCKED, THROTTLED, OLD = 0, 1, 2, 3, 4, 5, 6
@@ -294,7 +294,7 @@ local function observe(q)
       return { BLOCKED, kept[2] }
     end
     rate = tonumber(kept[3] or 0)
-    local seconds = s and rate > 0 and wait(s, rate, at)
+    local seconds = s and rate > 0 and wait(s, rate, math.max(at, s[SERVED] * 60))
     if seconds then
       s[REFUSED] = s[REFUSED] + 1
       write(s)
@@ -313,8 +313,14 @@ local function observe(q)
     return cmsgpack.pack({ SEED })
   end
   if at <= s[AT] then
-    if at < s[AT] - RULES.late then return cmsgpack.pack({ OLD, 0, rate }) end
-    if q.digest ~= '' and q.digest == s[DIGEST] then return cmsgpack.pack({ OLD, 1, rate }) end
+    local is_late = at < s[AT] - RULES.late
+    if is_late or (q.digest ~= '' and q.digest == s[DIGEST]) then
+      if rate > 0 then
+        add(s, SERVED, 60, math.max(at, s[SERVED] * 60))
+        write(s)
+      end
+      return cmsgpack.pack({ OLD, rate })
+    end
     at = s[AT]
   end
   local hour = math.floor(at / 3600)
@@ -326,7 +332,7 @@ local function observe(q)
   end
   s[AT], s[DIGEST] = at, q.digest
   s[REQUESTS] = s[REQUESTS] + 1
-  if rate > 0 then add(s, SERVED, 60, at) end
+  if rate > 0 then add(s, SERVED, 60, math.max(q.at, s[SERVED] * 60)) end
   add(s, HOURLY, 3600, at)
   local r60, r10 = add(s, MINUTE, 60, at), add(s, TEN, 10, at)
   if r60 > s[PEAK_60] then s[PEAK_60] = r60 end
@@ -378,7 +384,7 @@ end
 -- Put a baseline in the place of the one it was learned from.
 local function teach(q)
   if version_of(call('GET', ID .. 'base')) ~= q.expected then return 0 end
-  call('SET', ID .. 'base', q.version .. ':' .. q.base, 'EX', LEARNED)
+  call('SET', ID .. 'base', q.version .. ':' .. ARGV[3], 'EX', LEARNED)
   if q.taken > 0 then call('LTRIM', ID .. 'ended', q.taken, -1) end
   local s = read() or fresh()
   if s[HOUR] == 0 then s[HOUR] = q.hour end

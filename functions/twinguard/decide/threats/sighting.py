@@ -29,7 +29,7 @@ Part = tuple[int, str]
 
 
 class Sighting(Struct, frozen=True):
-    """A use as it is compared. `novel` is what is not fully known, `bits` how surprising that is."""
+    """A use as it is compared: `novel` is not fully known, `bits` say how surprising that is."""
 
     source: Source
     agent: str
