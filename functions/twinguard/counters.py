@@ -31,7 +31,13 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Counters(Protocol):
-    """What is counted of keys across all instances; a use's own time is the clock."""
+    """What is counted of keys across all instances; a use's own time is the clock.
+
+    `is_instant`: a call takes microseconds, so nobody waits for it in a thread. `is_shared`: what
+    one instance counts, all do."""
+
+    is_instant: bool
+    is_shared: bool
 
     def admit(self, use: Use) -> Answer:
         """Say whether a request may pass; if so, count it and say what it shows.

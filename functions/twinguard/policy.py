@@ -13,6 +13,7 @@ from msgspec import Meta
 from twinguard.application import Emulators, EnvFile, LocalLlm, Mocks, Neo4j, OpenAI, agree
 from twinguard.blocks import Block, refuse
 from twinguard.caps import Cap, Release, Threshold, ascending
+from twinguard.protection import OnFailure, Responses, Security, Treatment
 from twinguard.provisions import (
     ApiKey,
     Application,
@@ -46,16 +47,20 @@ __all__ = [
     "Environment",
     "Events",
     "Level",
+    "OnFailure",
     "Policy",
     "Project",
     "Release",
+    "Responses",
     "Retention",
     "Schedule",
+    "Security",
     "Setting",
     "Slot",
     "Storm",
     "Target",
     "Threshold",
+    "Treatment",
     "is_control_plane",
 ]
 
@@ -203,6 +208,7 @@ class Policy(Block, frozen=True, kw_only=True):
     delivery: Delivery | None = None
     alerts: Alerts = Alerts()
     events: Events = Events()
+    security: Security = Security()
     retention: Retention = Retention()
 
     def __post_init__(self) -> None:

@@ -15,11 +15,23 @@ MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
     ("blocks", "errors", "readers", "secret_text", "words"),
-    ("application", "caps", "provisions", "sleep"),
+    ("application", "caps", "protection", "provisions", "sleep"),
     ("policy",),
     ("decide",),
-    ("key_ports", "logs", "plain", "ports", "refusal"),
-    ("audit_log", "callers", "config", "journal", "parse", "peppers"),
+    ("counters", "key_ports", "logs", "plain", "ports", "refusal"),
+    (
+        "audit_log",
+        "block_list",
+        "callers",
+        "config",
+        "fuse",
+        "journal",
+        "parse",
+        "peppers",
+        "places",
+    ),
+    ("tallies", "usage"),
+    ("guard", "reporter"),
     ("customer_keys", "key_records"),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
@@ -44,7 +56,18 @@ CORE = {
 
 CLOCKS = {"now", "today", "utcnow", "time", "time_ns", "monotonic", "perf_counter"}
 VENDORS = {
-    *("aiosmtpd", "duckdb", "google", "jinja2", "redis", "requests", "rich", "sqlglot", "stamina"),
+    *(
+        "aiosmtpd",
+        "duckdb",
+        "google",
+        "maxminddb",
+        "jinja2",
+        "redis",
+        "requests",
+        "rich",
+        "sqlglot",
+        "stamina",
+    ),
     *("typer", "vl_convert", "yaml"),
 }
 

@@ -26,6 +26,7 @@ class MemoryCounters:
     """`Counters` of this process."""
 
     is_instant = True
+    is_shared = False
 
     def __init__(self, options: Options) -> None:
         self._watch = Watch(options.keys, options.place_of, options.rules)

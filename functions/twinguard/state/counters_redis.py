@@ -58,6 +58,7 @@ class RedisCounters:
     """`Counters` over a Redis server or cluster."""
 
     is_instant = False
+    is_shared = True
 
     def __init__(self, calls: RedisCalls, options: Options) -> None:
         self._calls = calls

@@ -6,15 +6,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from redis.credentials import CredentialProvider
-
 from twinguard.errors import Misconfigured
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
-class Tokens(CredentialProvider):
-    """Asked by redis-py whenever it makes a connection."""
+class Tokens:
+    """What redis-py asks whenever it makes a connection (its `CredentialProvider`)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
