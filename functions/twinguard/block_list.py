@@ -20,6 +20,10 @@ AGAIN = 0.2
 """Seconds until a lost connection is made anew."""
 
 
+RENEWED = 30.0
+"""Seconds after which everything is asked for again, should a message have been lost."""
+
+
 class BlockList:
     """The restraints in force. `follow` starts the thread; without it nothing is heard."""
 
@@ -45,7 +49,7 @@ class BlockList:
         """Stop following."""
         self._ended.set()
         if self._thread is not None:
-            self._thread.join(timeout=3)
+            self._thread.join(timeout=1)
 
     def held(self, key_id: str, now: float) -> Restraint | None:
         """How a key is held back; None where it is not."""
@@ -95,7 +99,7 @@ class BlockList:
             for restraint in changes:
                 self.note(restraint)
             self._heard = time.monotonic()
-            if self._ended.is_set():
+            if self._ended.is_set() or self._heard - begun > RENEWED:
                 return
 
     def _replace(self, everything: tuple[Restraint, ...], begun: float) -> None:

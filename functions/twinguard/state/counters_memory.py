@@ -19,7 +19,7 @@ from twinguard.decide.threats.window import Sliding
 if TYPE_CHECKING:
     from twinguard.state.counters import Options
 
-_HEARTBEAT = 0.5
+_HEARTBEAT = 0.1
 
 
 class MemoryCounters:

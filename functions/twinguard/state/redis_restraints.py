@@ -19,7 +19,10 @@ from twinguard.state.redis_watch import named
 
 CHANNEL = "blocks"
 THROTTLED_KEYS = b"throttled_keys"
-_HEARTBEAT = 0.5
+_HEARTBEAT = 0.25
+_PATIENCE = 2.0
+"""Seconds that a ping may stay without an answer."""
+
 _LONGEST = 400 * 86400
 
 
@@ -74,17 +77,13 @@ class RedisRestraints:
                 now = time.monotonic()
                 if message is not None:
                     heard = now
-                    if message["type"] == "message":
-                        yield (read_restraint(message["data"]),)
-                    continue
-                if now - heard > 4 * _HEARTBEAT and asked > heard:
-                    raise Unavailable("Redis is silent; follow its blocks anew")
-                if now - asked > _HEARTBEAT:
+                    is_change = message["type"] == "message"
+                    yield (read_restraint(message["data"]),) if is_change else ()
+                elif asked <= heard:
                     asked = now
                     subscription.ping()
-                    continue
-                if asked <= heard:
-                    yield ()
+                elif now - asked > _PATIENCE:
+                    raise Unavailable("Redis is silent; follow its blocks anew")
 
 
 def read_restraint(data: bytes) -> Restraint:
