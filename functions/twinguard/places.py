@@ -42,6 +42,10 @@ class Places:
                 self._told.clear()
             self._told[address] = country.upper()
 
+    def told(self, address: str) -> str:
+        """What the load balancer said of an address; empty where it said nothing."""
+        return self._told.get(address, "")
+
     def __call__(self, address: str) -> Place | None:
         """Where an address is; None where nobody knows."""
         country, operator = self._told.get(address, ""), ""

@@ -11,7 +11,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from twinguard import parse
 from twinguard.decide.threats.values import Finding, Use
+from twinguard.errors import BadEvent
 from twinguard.readers import ready
 
 MOST = 1000
@@ -30,6 +32,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     user_agent: Short = ""
     path: Short = ""
     status: Annotated[int, Meta(ge=0, le=999)] = 200
+    country: Annotated[str, Meta(max_length=2)] = ""
     counted: bool = False
     findings: Annotated[tuple[Finding, ...], Meta(max_length=8)] = ()
 
@@ -46,6 +49,19 @@ class Batch(Struct, frozen=True):
 
 
 ready(Batch)
+
+
+def read(event: parse.Event) -> tuple[UsageEvent, ...]:
+    """The events in a message; BadEvent where they are not ours to read."""
+    try:
+        batch = msgspec.json.decode(event.data, type=Batch)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
+        raise BadEvent(f"the usage events cannot be read: {err}") from err
+    if any(one.at.tzinfo is None for one in batch.events):
+        raise BadEvent("a usage event has a time without a zone")
+    if any(f.timestamp.tzinfo is None for one in batch.events for f in one.findings):
+        raise BadEvent("a finding has a time without a zone")
+    return batch.events
 
 
 def encoded(events: list[UsageEvent]) -> bytes:

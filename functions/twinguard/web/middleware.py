@@ -184,10 +184,15 @@ class SecurityMiddleware:
             user_agent=use.user_agent,
             path=use.path,
             status=use.status,
+            country=self._country(use.ip),
             counted=is_shared,
             findings=verdict.findings,
         )
         self._reporter.report(event)
+
+    def _country(self, address: str) -> str:
+        """What the load balancer said, for whoever decides across instances."""
+        return self._places.told(address) if self._places is not None else ""
 
     async def _turn_away(self, scope: Scope, send: Send, use: Use, verdict: Verdict) -> None:
         if verdict.is_closed:
