@@ -25,7 +25,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
-.PHONY: evaluate-detection
+.PHONY: evaluate-detection incident unblock
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -126,6 +126,15 @@ key-delete: ## Delete a customer's key for good: KEY=id ENV=staging REASON='…'
 key-check: $(VENV)/.cli ## Say whether a key works, read from standard input: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).customer_keys check --env $(ENV) $(if $(JSON),--json) -
+
+incident: $(VENV)/.cli ## Show an incident with a stolen key: ID=… ENV=staging; without ID the open ones, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).thefts incident --env $(ENV) $(if $(ID),--id '$(ID)') $(if $(JSON),--json)
+
+unblock: $(VENV)/.cli ## Lift a key's block: KEY=id ENV=staging REASON='…'; OWNER=1 it was its owner, APPLY=1
+	$(call needs,KEY,id)$(call needs,ENV,staging)$(call needs,REASON,'why')
+	@$(CLI).thefts unblock --env $(ENV) --key '$(KEY)' --reason '$(REASON)' \
+		$(if $(OWNER),--owner) $(changes) $(if $(JSON),--json)
 
 audit: $(VENV)/.cli ## Show who touched which secret: ENV=staging; SECRET, ACTOR, SINCE=30d, JSON=1, LOG=1
 	$(call needs,ENV,staging)
