@@ -61,10 +61,7 @@ def stolen(desk, level=ThreatLevel.CRITICAL, agent="curl/8.1"):
     source = Source(
         requests=7, failed=2, first=NOW, last=NOW, paths=("/v1/models",), agents=(agent,)
     )
-    theft = Theft(
-        **{n: getattr(theft, n) for n in Theft.__struct_fields__ if n != "sources"},
-        sources={AWAY: source},
-    )
+    theft = replace(theft, sources={AWAY: source})
     desk[0].keep_theft(desk[0].theft(KEY), theft)
     return theft
 

@@ -102,7 +102,8 @@ def _flow(desk: Desk, *, needs_counters: bool = False) -> TheftFlow:
 class _Nobody:
     """Stands in for the topic of alerts where there is none."""
 
-    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str:
+    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str:  # noqa: ARG002
+        """Nothing comes of it."""
         return ""
 
 
