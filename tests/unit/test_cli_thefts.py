@@ -7,6 +7,7 @@ import datetime as dt
 import json
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from threats import AWAY
