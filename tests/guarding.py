@@ -28,7 +28,6 @@ from twinguard.web.middleware import SecurityMiddleware
 PEPPERS = Peppers({"1": "p" * 32})
 KEY = "ltk_live_0h3kq2m8x1nz_" + "7" * 39
 KEY_ID = PEPPERS.key_id(KEY)
-OPTIONS = Options(place_of=PLACES.get, timeout=2.0)
 
 
 class Clock:
@@ -94,14 +93,15 @@ def application() -> Starlette:
 class Site:
     """An application with the middleware in front, and a client beside it."""
 
-    def __init__(self, url="memory://", security=None, *, clock=None, topic=None, app=None) -> None:
+    def __init__(self, url="memory://", security=None, *, clock=None, timeout=2.0) -> None:
         self.tallies = Tallies()
-        self.guard = Guard(open_counters(url, OPTIONS), security or Security(), self.tallies)
-        self.topic = topic or Topic()
+        counters = open_counters(url, Options(place_of=PLACES.get, timeout=timeout))
+        self.guard = Guard(counters, security or Security(), self.tallies)
+        self.topic = Topic()
         self.reporter = Reporter(self.topic, "projects/p/topics/usage-events", self.tallies)
         self.clock = clock or Clock()
         self.app = SecurityMiddleware(
-            app or application(),
+            application(),
             guard=self.guard,
             key_id_of=PEPPERS.key_id,
             reporter=self.reporter,

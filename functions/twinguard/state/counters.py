@@ -24,12 +24,13 @@ def _nowhere(_: str) -> None:
 
 class Options(Struct, frozen=True, kw_only=True):
     """What a store needs to decide: quotas of keys, places of addresses, the rules; `timeout` is
-    how many seconds one call may take."""
+    how many seconds one call may take, `authorities` the certificates (PEM) that are trusted."""
 
     keys: Iterable[KeyFacts] = ()
     place_of: Callable[[str], Place | None] = _nowhere
     rules: Rules = RULES
     timeout: float = 0.1
+    authorities: str = ""
 
 
 def open_counters(url: str, options: Options | None = None) -> Counters:
@@ -56,14 +57,13 @@ def _redis(scheme: str, rest: str, options: Options) -> Counters:
     place, _, query = rest.partition("?")
     asked = dict(parse_qsl(query, keep_blank_values=True))
     flags = {name: _flag(scheme, rest, asked.pop(name, "false")) for name in ("cluster", "iam")}
-    authorities = asked.pop("ca", "")
     if not place or asked:
         raise _unknown(f"{scheme}://{rest}")
     target = Target(
         url=f"{scheme}://{place}",
         is_cluster=flags["cluster"],
         has_tokens=flags["iam"],
-        authorities=authorities,
+        authorities=options.authorities,
     )
     return RedisCounters(RedisCalls(target, options.timeout), options)
 
@@ -90,8 +90,8 @@ def _unknown(url: str) -> Misconfigured:
 
 _FORMS = (
     "memory:// (this process alone), redis://HOST:PORT/0, rediss://HOST:PORT (encrypted),"
-    " with ?cluster=true for a cluster, &iam=true for tokens of the service account and"
-    " &ca=FILE for the server's own authorities; firestore://PROJECT/DATABASE"
+    " with ?cluster=true for a cluster and &iam=true for tokens of the service account;"
+    " firestore://PROJECT/DATABASE"
 )
 
 _FACTORIES: dict[str, Callable[[str, str, Options], Counters]] = {

@@ -30,7 +30,7 @@ _IDLE = 64
 class Target(Struct, frozen=True, kw_only=True):
     """Which server. `has_tokens`: it takes tokens of the service account instead of a password.
 
-    `authorities` is a file with the certificates that the server's own is checked against."""
+    `authorities` are the certificates (PEM) that the server's own is checked against."""
 
     url: str
     is_cluster: bool = False
@@ -160,7 +160,7 @@ class RedisCalls:
 
             options["credential_provider"] = Tokens()
         if self._target.authorities:
-            options["ssl_ca_certs"] = self._target.authorities
+            options["ssl_ca_data"] = self._target.authorities
         kind = RedisCluster if self._target.is_cluster else Redis
         try:
             return kind.from_url(self._target.url, **options)

@@ -33,7 +33,12 @@ def protection(env: Mapping[str, str], keys: Iterable[KeyFacts] = ()) -> dict[st
             "memory:// for one process alone"
         )
     security, tallies, places = policy.security, Tallies(), open_places(env)
-    options = Options(keys=keys, place_of=places, timeout=security.timeout_ms / 1000)
+    options = Options(
+        keys=keys,
+        place_of=places,
+        timeout=security.timeout_ms / 1000,
+        authorities=env.get("TWINGUARD_COUNTERS_CA", ""),
+    )
     topic, reporter = env.get("TWINGUARD_USAGE_TOPIC"), None
     if topic:
         endpoint = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
