@@ -37,6 +37,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 import servers
+from twinguard.counters import Counters
 from twinguard.decide.threats.values import Use
 from twinguard.guard import Guard
 from twinguard.peppers import Peppers
@@ -73,21 +74,21 @@ def decisions(url: str) -> dict[str, Work]:
     far = limits.strategies.MovingWindowRateLimiter(limits.storage.storage_from_string(url))
     client = redis.Redis.from_url(url)
     digest = client.script_load("return 1")
-    for _ in range(3):  # the key's life begins
-        use = ours()
-        shared.admit(use)
-        shared.settle(use)
-        memory.admit(use := mine())
-        memory.settle(use)
     names = itertools.count()
     return {
-        "ours, memory": lambda: memory.admit(mine()),
+        "ours, memory": lambda: whole(memory, mine()),
         "limits, memory": lambda: near.hit(rate, "bench"),
-        "ours, Redis": lambda: shared.admit(ours()),
+        "ours, Redis": lambda: whole(shared, ours()),
         "limits, Redis": lambda: far.hit(rate, f"bench-{next(names) // 10_000}"),
         "bare EVALSHA": lambda: client.evalsha(digest, 1, "k", "v"),
         "PING": client.ping,
     }
+
+
+def whole(counters: Counters, use: Use) -> None:
+    """A request's way through a store: admitted, and settled when it ended."""
+    counters.admit(use)
+    counters.settle(use)
 
 
 def measured(work: Work, calls: int) -> float:
