@@ -30,6 +30,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: evaluate-detection plan-comment workflows-lint
 .PHONY: gateway
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
+.PHONY: incident unblock
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -124,7 +125,7 @@ budget-rebuild: $(VENV)/.cli ## Bring back what a lost ledger had spent: ENV=sta
 reconcile: $(VENV)/.cli ## Compare the ledger with what is billed: ENV=staging; MONTH=2026-11, SOURCE=file, JSON=1
 	$(call needs,ENV,staging)
 	@$(CLI).reconcile --env $(ENV) $(if $(MONTH),--month $(MONTH)) \
-		$(if $(SOURCE),--source '$(SOURCE)') $(if $(JSON),--json)
+		$(if $(SOURCE),--source $(call quoted,$(SOURCE))) $(if $(JSON),--json)
 
 keys: $(VENV)/.cli ## List customers' keys: ENV=staging; TENANT, LABEL, KEY=id, STATE, JSON=1
 	$(call needs,ENV,staging)
@@ -153,6 +154,15 @@ key-delete: ## Delete a customer's key for good: KEY=id ENV=staging REASON='…'
 key-check: $(VENV)/.cli ## Say whether a key works, read from standard input: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).customer_keys check --env $(ENV) $(if $(JSON),--json) -
+
+incident: $(VENV)/.cli ## Show an incident with a stolen key: ID=… ENV=staging; without ID the open ones, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).thefts incident --env $(ENV) $(if $(ID),--id '$(ID)') $(if $(JSON),--json)
+
+unblock: $(VENV)/.cli ## Lift a key's block: KEY=id ENV=staging REASON='…'; OWNER=1 it was its owner, APPLY=1
+	$(call needs,KEY,id)$(call needs,ENV,staging)$(call needs,REASON,'why')
+	@$(CLI).thefts unblock --env $(ENV) --key '$(KEY)' --reason '$(REASON)' \
+		$(if $(OWNER),--owner) $(changes) $(if $(JSON),--json)
 
 audit: $(VENV)/.cli ## Show who touched which secret: ENV=staging; SECRET, ACTOR, SINCE=30d, JSON=1, LOG=1
 	$(call needs,ENV,staging)

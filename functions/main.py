@@ -33,6 +33,12 @@ def on_secret_event(request: flask.Request) -> tuple[dict[str, object], int]:
 
 
 @functions_framework.http
+def on_usage(request: flask.Request) -> tuple[dict[str, object], int]:
+    """Pub/Sub `usage-events`: find stolen keys across instances, block them, tell of them."""
+    return answer(request)
+
+
+@functions_framework.http
 def dispatch_alert(request: flask.Request) -> tuple[dict[str, object], int]:
     """Pub/Sub `alerts`: bring one alert to people, once, through every channel of its level."""
     return answer(request)

@@ -38,6 +38,13 @@ def redis_server(tmp_path_factory) -> Iterator[servers.Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory) -> Iterator[servers.Server]:
+    """Three running Redis masters; their address is `environment["TWINGUARD_COUNTERS"]`."""
+    with servers.redis_cluster(tmp_path_factory.mktemp("redis-cluster")) as server:
+        yield server
+
+
 @pytest.fixture
 def project() -> str:
     """A project id that no other test uses."""

@@ -98,6 +98,56 @@ def redis(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
+def redis_cluster(folder: Path) -> Iterator[Server]:
+    """Three Redis masters that share the slots among them, without replicas."""
+    binary = shutil.which("redis-server") or skip_or_fail(
+        "redis-server: install it with 'apt-get install redis-server'",
+    )
+    with contextlib.ExitStack() as nodes:
+        ports = [nodes.enter_context(_cluster_node(binary, folder)) for _ in range(3)]
+        bounds = [round(16_384 * n / len(ports)) for n in range(len(ports) + 1)]
+        for port, first, after in zip(ports, bounds, bounds[1:], strict=False):
+            slots = " ".join(map(str, range(first, after)))
+            redis_answer(port, f"CLUSTER ADDSLOTS {slots}")
+            redis_answer(port, f"CLUSTER MEET 127.0.0.1 {ports[0]}")
+        deadline = time.monotonic() + PATIENCE
+        while not all(_knows_cluster(port, len(ports)) for port in ports):
+            if time.monotonic() > deadline:
+                pytest.fail("the Redis cluster does not form", pytrace=False)
+            time.sleep(0.02)
+        url = f"redis://127.0.0.1:{ports[0]}?cluster=true"
+        yield Server("127.0.0.1", ports[0], {"TWINGUARD_COUNTERS": url})
+
+
+@contextlib.contextmanager
+def _cluster_node(binary: str, folder: Path) -> Iterator[int]:
+    port = free_port()
+    while port > 55_000:  # its bus listens ten thousand ports above
+        port = free_port()
+    command = [
+        *(binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
+        *("--save", "", "--appendonly", "no", "--cluster-enabled", "yes"),
+        *("--cluster-config-file", f"nodes-{port}.conf"),
+    ]
+    with running(command, folder / f"redis-{port}.log", lambda: answers_redis(port)):
+        yield port
+
+
+def _knows_cluster(port: int, size: int) -> bool:
+    info = redis_answer(port, "CLUSTER INFO")
+    return "cluster_state:ok" in info and f"cluster_known_nodes:{size}" in info
+
+
+def redis_answer(port: int, command: str) -> str:
+    """What a Redis server answers to an inline command, as it stands on the wire."""
+    words = command.split()
+    request = f"*{len(words)}\r\n" + "".join(f"${len(w)}\r\n{w}\r\n" for w in words)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request.encode())
+        return connection.recv(65_536).decode()
+
+
+@contextlib.contextmanager
 def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
     """Run a server from when it is ready until the block ends, then end its whole group."""
     with log.open("wb") as output:

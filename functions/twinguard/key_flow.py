@@ -52,7 +52,7 @@ class KeyFlow(Flow):
         state = self._state(secret, now)
         if state is None:
             return Report(f"{secret} has no version yet: changes nothing")
-        wants = notice.kind == ROTATE and self._is_wanted(state, notice.published_at)
+        wants = notice.kind == ROTATE and self._is_wanted(state, notice)
         if not (wants or state.under_way):
             return Report(f"{notice.kind} of {secret}: changes nothing")
         try:
@@ -201,10 +201,13 @@ class KeyFlow(Flow):
             return rotator.seen(state).shelf.current != state.current.version
         return not state.under_way
 
-    def _is_wanted(self, state: KeyState, published: dt.datetime) -> bool:
-        """True for a turn that is news: half a period after the last rotation, or later."""
+    def _is_wanted(self, state: KeyState, notice: parse.SecretNotice) -> bool:
+        """True for a turn that is news: half a period after the last rotation, or later.
+
+        After a theft: if it was not replaced since."""
         period = dt.timedelta(days=self.policy.secrets[state.secret].rotation_days)
-        return state.step is Step.IDLE and published > state.rotated_at + period / 2
+        after = dt.timedelta(0) if notice.incident else period / 2
+        return state.step is Step.IDLE and notice.published_at > state.rotated_at + after
 
     def _state(self, secret: str, now: dt.datetime) -> KeyState | None:
         """What is known of a secret, or what can be seen of one that nobody knows yet."""

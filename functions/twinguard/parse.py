@@ -51,11 +51,12 @@ class AnomalyNotice(Struct, frozen=True):
 class SecretNotice(Struct, frozen=True):
     """What happened to a secret: `SECRET_ROTATE` when its rotation is due, or a change of it.
 
-    `secret` is its id, environment included."""
+    `secret` is its id, environment included; `incident` names the theft that asks for it."""
 
     published_at: dt.datetime
     kind: str
     secret: str
+    incident: str = ""
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -159,7 +160,8 @@ def secret(event: Event) -> SecretNotice:
         raise BadEvent("eventType or secretId is missing; only Secret Manager may publish here")
     if form != _SECRET_FORMAT:
         raise BadEvent(f"dataFormat is {form!r}; this version reads {_SECRET_FORMAT}")
-    return SecretNotice(event.published_at, kind, name.rsplit("/", 1)[-1])
+    incident = event.attributes.get("incident", "")[:200]
+    return SecretNotice(event.published_at, kind, name.rsplit("/", 1)[-1], incident)
 
 
 def alert(event: Event) -> Alert:

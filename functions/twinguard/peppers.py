@@ -19,6 +19,11 @@ _SHORTEST = 32
 _NAME = re.compile(r"[a-z0-9]{1,20}")
 
 
+def _shown(text: str) -> str:
+    """The end of a key, with what may not stand in a name replaced."""
+    return re.sub(r"[^A-Za-z0-9_-]", ".", text)
+
+
 class Peppers:
     """Secrets of ours that every digest is keyed with, by version; the first makes new digests."""
 
@@ -49,9 +54,13 @@ class Peppers:
     def digests(self, raw: str) -> dict[str, str]:
         """The digest of a key under every version."""
         return {
-            name: hmac.new(pepper, raw.encode(), hashlib.sha256).hexdigest()
+            name: hmac.new(pepper, raw.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
             for name, pepper in self._values.items()
         }
+
+    def key_id(self, raw: str) -> str:
+        """What a key is called wherever it is stored, compared or shown: never to be undone."""
+        return f"{self.digests(raw)[self.current][:16]}-{_shown(raw[-4:])}"
 
     def slot(self, key: Presented, now: dt.datetime) -> Slot:
         """How a key's secret is kept."""

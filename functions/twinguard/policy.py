@@ -14,6 +14,7 @@ from twinguard.application import Emulators, EnvFile, LocalLlm, Mocks, Neo4j, Op
 from twinguard.blocks import Block, refuse
 from twinguard.caps import Cap, Release, Threshold, ascending
 from twinguard.llm_policy import AUTO, LOCAL, MOCK, OPENAI, Gateway, ServedModel
+from twinguard.protection import OnFailure, Responses, Security, Treatment
 from twinguard.provisions import (
     ApiKey,
     Application,
@@ -53,18 +54,22 @@ __all__ = [
     "Events",
     "Gateway",
     "Level",
+    "OnFailure",
     "Policy",
     "Project",
     "Release",
+    "Responses",
     "Retention",
     "Schedule",
     "ServedModel",
+    "Security",
     "Setting",
     "Slot",
     "Spending",
     "Storm",
     "Target",
     "Threshold",
+    "Treatment",
     "is_control_plane",
 ]
 
@@ -214,6 +219,7 @@ class Policy(Block, frozen=True, kw_only=True):
     delivery: Delivery | None = None
     alerts: Alerts = Alerts()
     events: Events = Events()
+    security: Security = Security()
     retention: Retention = Retention()
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from twinguard.policy import Schedule
 
 if TYPE_CHECKING:
     from twinguard.key_flow import KeyFlow
+    from twinguard.theft_flow import TheftFlow
 
 
 TASKS = "night, morning, expire, rotate, costs, report and reconcile"
@@ -60,6 +61,13 @@ class ScheduleFlow(BudgetFlow):
         from twinguard.key_flow import KeyFlow
 
         return KeyFlow(self.policy, self.ports)
+
+    @property
+    def thefts(self) -> TheftFlow:
+        """What becomes of stolen keys; nothing here needs the counters."""
+        from twinguard.theft_flow import TheftFlow
+
+        return TheftFlow(self.policy, self.ports, None)
 
     def _about_costs(self, task: str, now: dt.datetime) -> Report:
         from twinguard.cost_flow import CostTasks  # nothing else of this entry point needs it
@@ -123,9 +131,12 @@ class ScheduleFlow(BudgetFlow):
         results = self.executor("the end of the hold").carry_out(overdue, now)
         if failed := failures(results):
             raise Unavailable(failed)
+        over = self.thefts.end_quiet(now)
         purged = self.ports.records.purge(now)
         all_results = (*(capped.results if capped else ()), *results)
-        return Report(f"{len(overdue)} holds over, {purged} records deleted", all_results)
+        quiet = f"{len(over)} incidents over, " if over else ""
+        words = f"{len(overdue)} holds over, {quiet}{purged} records deleted"
+        return Report(words, all_results)
 
     def _require_confirmed(
         self,

@@ -30,8 +30,10 @@ from twinguard.policy import Policy
 if TYPE_CHECKING:
     import flask
 
+    from twinguard.counters import Counters
     from twinguard.key_ports import KeyPorts
     from twinguard.reconciliation import Bill
+    from twinguard.places import Places
 
 _log = logging.getLogger("twinguard")
 
@@ -49,6 +51,9 @@ _SECRETS = (
     "TWILIO_AUTH_TOKEN",
 )
 """Settings whose values are cut out of every log line."""
+
+_PATIENCE = 5.0
+"""Seconds that an event waits for the counters."""
 
 Handler = Callable[[parse.Event, dt.datetime], Report]
 Answer = tuple[dict[str, object], int]
@@ -233,6 +238,28 @@ def _secret(policy: Policy, ports: Ports, _env: Mapping[str, str]) -> tuple[Flow
     return flow, flow.on_secret_event
 
 
+def _usage(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow, Handler]:
+    from twinguard.places import open_places
+    from twinguard.theft_flow import TheftFlow
+
+    places = open_places(env)
+    counters = counters_from(env, places)
+    topic = env.get("TWINGUARD_SECRET_TOPIC", "")
+    flow = TheftFlow(policy, ports, counters, places=places, secret_topic=topic)
+    return flow, flow.on_usage
+
+
+def counters_from(env: Mapping[str, str], places: Places) -> Counters:
+    """The store of the fast counters; a background task waits longer for it than a request."""
+    from twinguard.state.counters import Options, open_counters
+
+    url = _required(env, "TWINGUARD_COUNTERS", "redis://127.0.0.1:6379/0")
+    authorities = env.get("TWINGUARD_COUNTERS_CA", "")
+    return open_counters(
+        url, Options(place_of=places, timeout=_PATIENCE, authorities=authorities)
+    )
+
+
 def _alerts(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow, Handler]:
     from twinguard import dispatch, notify
 
@@ -253,6 +280,7 @@ _ENTRY_POINTS: dict[str, Callable[[Policy, Ports, Mapping[str, str]], tuple[Flow
     "on_budget_alert": _budget,
     "on_schedule": _schedule,
     "on_secret_event": _secret,
+    "on_usage": _usage,
     "dispatch_alert": _alerts,
 }
 

@@ -105,10 +105,10 @@ def test_the_alerts_function_refuses_a_malformed_channel_setting(tmp_path, name,
 
 
 def test_an_entry_point_that_does_not_exist_is_refused_by_name(tmp_path):
-    status, lines = ended(tmp_path, "on_usage", {})
+    status, lines = ended(tmp_path, "on_nothing", {})
 
     assert (status, len(lines)) == (78, 1)
     assert json.loads(lines[0])["message"] == (
-        "on_usage cannot start: there is no entry point 'on_usage'; "
-        "there are dispatch_alert, on_budget_alert, on_schedule, on_secret_event"
+        "on_nothing cannot start: there is no entry point 'on_nothing'; "
+        "there are dispatch_alert, on_budget_alert, on_schedule, on_secret_event, on_usage"
     )

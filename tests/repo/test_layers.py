@@ -15,17 +15,29 @@ MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
     ("blocks", "errors", "readers", "secret_text", "words"),
-    ("application", "caps", "llm_policy", "provisions", "sleep", "spending"),
+    ("application", "caps", "llm_policy", "protection", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),
-    ("key_ports", "logs", "plain", "ports", "refusal"),
-    ("audit_log", "callers", "config", "journal", "parse", "peppers"),
-    ("customer_keys", "key_records"),
+    ("counters", "key_ports", "logs", "plain", "ports", "refusal"),
+    (
+        "audit_log",
+        "block_list",
+        "callers",
+        "config",
+        "fuse",
+        "journal",
+        "parse",
+        "peppers",
+        "places",
+    ),
+    ("tallies", "usage"),
+    ("guard", "reporter"),
+    ("customer_keys", "key_records", "theft_records"),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
     ("env_files", "reconciliation", "reports"),
     ("costs", "dispatch", "flow", "key_steps", "settings"),
-    ("budget_flow", "cost_flow", "key_flow"),
+    ("budget_flow", "cost_flow", "key_flow", "theft_flow"),
     ("schedule_flow",),
     ("pipeline",),
     ("wiring",),
@@ -45,7 +57,18 @@ CORE = {
 
 CLOCKS = {"now", "today", "utcnow", "time", "time_ns", "monotonic", "perf_counter"}
 VENDORS = {
-    *("aiosmtpd", "duckdb", "google", "jinja2", "redis", "requests", "rich", "sqlglot", "stamina"),
+    *(
+        "aiosmtpd",
+        "duckdb",
+        "google",
+        "maxminddb",
+        "jinja2",
+        "redis",
+        "requests",
+        "rich",
+        "sqlglot",
+        "stamina",
+    ),
     *("typer", "vl_convert", "yaml"),
 }
 

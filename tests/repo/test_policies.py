@@ -131,8 +131,8 @@ WORKER = "  living-twin-worker: {critical: false}\n"
                 "colour: unknown key; here the keys are alerts, api_keys, application, "
                 "billing_account, billing_export, budget, counters, delivery, emulators, env_file, "
                 "environment, events, firebase, gateway, labels, local_llm, mocks, neo4j, openai, "
-                "project, quotas, region, retention, schedule, secrets, services, spending, "
-                "subscriptions. Otherwise remove it."
+                "project, quotas, region, retention, schedule, secrets, security, services, "
+                "spending, subscriptions. Otherwise remove it."
             ),
         ),
         (

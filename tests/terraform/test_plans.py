@@ -15,7 +15,7 @@ from twinguard.policy import Environment
 
 pytestmark = pytest.mark.timeout(600)
 
-FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "dispatch-alert")
+FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "on-usage", "dispatch-alert")
 VARIABLES = {
     f'module.functions.google_cloudfunctions2_function.function["{name}"]' for name in FUNCTIONS
 }
@@ -115,6 +115,10 @@ def test_terraform_and_python_read_awkward_values_alike(workspace, tmp_path):
     assert (amount["units"], amount["nanos"]) == ("512", 750_000_000)
 
 
+LATER = {"TWINGUARD_COUNTERS": "rediss://10.80.0.3:6379?cluster=true&iam=true"}
+"""Known after apply, where there is a Redis."""
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_starts_with_the_settings_that_terraform_gives_it(
@@ -122,7 +126,7 @@ def test_a_function_starts_with_the_settings_that_terraform_gives_it(
 ):
     plan = workspace.plan(environment)
     secrets = {name: VALUES[name] for name in plan.secrets_of(function)}
-    env = {**plan.environment_of(function), **secrets, "K_SERVICE": function}
+    env = {**LATER, **plan.environment_of(function), **secrets, "K_SERVICE": function}
 
     assert callable(wiring.start(env, function.replace("-", "_")))
 

@@ -23,7 +23,7 @@ LEFT_OUT = ("cli", "inventory", "standins")
 """Parts of the package that only people and tests need."""
 
 _ROOT_FILES = ("main.py", "requirements.txt")
-_SOURCES = ("*.py", "*.sql", "*.lua", "llm/*.json")
+_SOURCES = ("*.lua", "*.py", "*.sql", "llm/*.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _MODE = 0o100644

@@ -21,7 +21,7 @@ _MOST = 100_000
 
 def key_id_of(api_key: str, peppers: Peppers) -> str:
     """What a key is called wherever it is stored, compared or shown."""
-    return f"{peppers.digests(api_key)[peppers.current][:16]}-{api_key[-4:]}"
+    return peppers.key_id(api_key)
 
 
 class APISecurityMonitor:

@@ -10,6 +10,12 @@ locals {
     application = module.keys.service_account_email
   }
 
+  counters = {
+    url          = var.policy.counters == null ? module.state.records_url : "rediss://${coalesce(module.state.counters_address, "unknown.invalid")}:6379?cluster=true&iam=true"
+    certificates = join("\n", module.state.counters_certificates)
+    network      = try({ network = module.state.counters.network, subnetwork = module.state.counters.subnetwork }, null)
+  }
+
   # As config.render writes it. Terraform reads a bare date as midnight of that day.
   policy = merge(var.policy, {
     schedule = var.policy.schedule == null ? null : merge(var.policy.schedule, {

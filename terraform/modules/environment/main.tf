@@ -37,7 +37,7 @@ module "state" {
   source = "../state"
 
   counters            = var.policy.counters
-  counter_users       = local.accounts_of_application
+  counter_users       = merge(local.accounts_of_application, { on-usage = module.functions.accounts["on-usage"] })
   labels              = local.labels
   name                = local.name
   project_id          = module.project.id
@@ -53,6 +53,7 @@ module "functions" {
   bundle              = "${var.bundle}/${one(fileset(var.bundle, "twinguard-*.zip"))}"
   channel_secrets     = local.channel_secrets
   channel_settings    = local.channel_settings
+  counters            = local.counters
   costs               = try(var.policy.billing_export.connected, false) ? "bigquery://?project=${var.policy.project.id}" : ""
   environment         = var.policy.environment
   labels              = local.labels

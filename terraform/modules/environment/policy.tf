@@ -131,6 +131,21 @@ variable "policy" {
       versions      = optional(map(number), {})
       rotation_days = optional(number, 365)
     }), {})
+    security = optional(object({
+      on_failure    = optional(string, "open")
+      closed_paths  = optional(list(string), [])
+      timeout_ms    = optional(number, 100)
+      proxies       = optional(number, 1)
+      region_header = optional(string)
+      exempt_paths  = optional(list(string), ["/healthz", "/readyz"])
+      quiet_hours   = optional(number, 24)
+      responses = optional(object({
+        critical = optional(object({ block = optional(bool, false), per_minute = optional(number), hours = optional(number), rotate = optional(bool, false) }), { block = true })
+        high     = optional(object({ block = optional(bool, false), per_minute = optional(number), hours = optional(number), rotate = optional(bool, false) }), { per_minute = 10, hours = 24, rotate = true })
+        medium   = optional(object({ block = optional(bool, false), per_minute = optional(number), hours = optional(number), rotate = optional(bool, false) }), { per_minute = 10, hours = 1 })
+        low      = optional(object({ block = optional(bool, false), per_minute = optional(number), hours = optional(number), rotate = optional(bool, false) }), {})
+      }), {})
+    }), {})
     events    = optional(object({ max_age_hours = optional(number, 24) }), {})
     retention = optional(object({ audit_days = optional(number, 400), history_days = optional(number, 400) }), {})
     # The application's and the gateway's own; the functions get it with the rest.
@@ -293,6 +308,34 @@ variable "policy" {
   validation {
     condition     = alltrue([for version in values(var.policy.alerts.versions) : version >= 1 && floor(version) == version])
     error_message = "environments/${var.environment}/policy.yaml: alerts.versions are numbers of versions, from 1; correct them."
+  }
+  validation {
+    condition     = contains(["open", "closed"], var.policy.security.on_failure)
+    error_message = "environments/${var.environment}/policy.yaml: security.on_failure must be open or closed; correct it."
+  }
+  validation {
+    condition     = var.policy.security.timeout_ms >= 5 && var.policy.security.timeout_ms <= 5000 && floor(var.policy.security.timeout_ms) == var.policy.security.timeout_ms && contains(range(0, 11), var.policy.security.proxies) && contains(range(1, 721), var.policy.security.quiet_hours)
+    error_message = "environments/${var.environment}/policy.yaml: security.timeout_ms must be from 5 to 5000, proxies from 0 to 10 and quiet_hours from 1 to 720; correct them."
+  }
+  validation {
+    condition     = alltrue([for path in concat(var.policy.security.closed_paths, var.policy.security.exempt_paths) : can(regex("^/[A-Za-z0-9._~/-]*$", path))])
+    error_message = "environments/${var.environment}/policy.yaml: security.closed_paths and exempt_paths begin with / and have no wildcards; correct them."
+  }
+  validation {
+    condition     = var.policy.security.region_header == null || can(regex("^[A-Za-z0-9-]{1,60}$", var.policy.security.region_header))
+    error_message = "environments/${var.environment}/policy.yaml: security.region_header must be a header's name, like X-Client-Region; correct it."
+  }
+  validation {
+    condition     = alltrue([for treatment in values(var.policy.security.responses) : !(treatment.block && treatment.per_minute != null)])
+    error_message = "environments/${var.environment}/policy.yaml: security.responses: a blocked key is not throttled; write block or per_minute."
+  }
+  validation {
+    condition     = alltrue([for treatment in values(var.policy.security.responses) : treatment.hours == null || treatment.block || treatment.per_minute != null])
+    error_message = "environments/${var.environment}/policy.yaml: security.responses: hours of what? Write block or per_minute, or remove hours."
+  }
+  validation {
+    condition     = alltrue([for treatment in values(var.policy.security.responses) : try(treatment.per_minute >= 1 && treatment.per_minute <= 100000 && floor(treatment.per_minute) == treatment.per_minute, treatment.per_minute == null) && try(treatment.hours >= 1 && treatment.hours <= 8784 && floor(treatment.hours) == treatment.hours, treatment.hours == null)])
+    error_message = "environments/${var.environment}/policy.yaml: security.responses: per_minute must be from 1 to 100000 and hours from 1 to 8784; correct them."
   }
   validation {
     condition     = contains(range(1, 745), var.policy.events.max_age_hours)

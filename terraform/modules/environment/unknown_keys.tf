@@ -31,6 +31,8 @@ locals {
       "alerts.storm."       = { has = try(keys(var.raw_policy.alerts.storm), []), known = try(keys(var.policy.alerts.storm), []) }
       "events."             = { has = try(keys(var.raw_policy.events), []), known = try(keys(var.policy.events), []) }
       "spending."           = { has = try(keys(var.raw_policy.spending), []), known = try(keys(var.policy.spending), []) }
+      "security."           = { has = try(keys(var.raw_policy.security), []), known = try(keys(var.policy.security), []) }
+      "security.responses." = { has = try(keys(var.raw_policy.security.responses), []), known = try(keys(var.policy.security.responses), []) }
       "retention."          = { has = try(keys(var.raw_policy.retention), []), known = try(keys(var.policy.retention), []) }
     },
     { for i, rule in try(var.raw_policy.budget.thresholds, []) : "budget.thresholds[${i}]." => { has = keys(rule), known = ["percent", "level"] } },
@@ -38,6 +40,7 @@ locals {
     { for name, part in try(var.raw_policy.budget.services, {}) : "budget.services.${name}." => { has = keys(part), known = ["amount", "service"] } },
     { for name, model in try(var.raw_policy.gateway.models, {}) : "gateway.models.${name}." => { has = keys(model), known = ["provider", "quality", "embeddings", "fallbacks"] } },
     { for name, provider in try(var.raw_policy.gateway.providers, {}) : "gateway.providers.${name}." => { has = keys(provider), known = ["endpoint", "secret", "prices"] } },
+    { for level, treatment in try(var.raw_policy.security.responses, {}) : "security.responses.${level}." => { has = keys(treatment), known = ["block", "hours", "per_minute", "rotate"] } },
     { for name, secret in try(var.raw_policy.secrets, {}) : "secrets.${name}." => { has = keys(secret), known = keys(var.policy.secrets[name]) } },
     { for name, key in try(var.raw_policy.api_keys, {}) : "api_keys.${name}." => { has = keys(key), known = keys(var.policy.api_keys[name]) } },
     { for name, quota in try(var.raw_policy.quotas, {}) : "quotas.${name}." => { has = keys(quota), known = keys(var.policy.quotas[name]) } },

@@ -8,10 +8,14 @@ locals {
     on-budget-alert = "${var.name}-budget"
     on-schedule     = "${var.name}-schedule"
     on-secret-event = "${var.name}-secrets"
+    on-usage        = "${var.name}-usage"
     dispatch-alert  = "${var.name}-alerts"
     push            = "${var.name}-push"
     build           = "${var.name}-build"
   }
+
+  # Not by the functions' settings: those wait for the stores, which wait for the accounts.
+  entry_points = [for name in keys(local._account_ids) : name if !contains(["push", "build"], name)]
 
   # Written out, because the provider knows an e-mail only after apply.
   accounts = {

@@ -65,6 +65,15 @@ resource "google_pubsub_topic_iam_member" "alerts" {
   member  = local.members[each.key]
 }
 
+# A stolen provider's key is replaced by whoever rotates keys; `on-usage` only asks for it, because
+# it reads the most hostile input of all.
+resource "google_pubsub_topic_iam_member" "rotation" {
+  project = var.project_id
+  topic   = var.secret_topic
+  role    = "roles/pubsub.publisher"
+  member  = google_service_account.account["on-usage"].member
+}
+
 # The application tells what it used, and nobody else: a forged report would be a forged bill.
 resource "google_pubsub_topic_iam_member" "usage" {
   for_each = var.reporters

@@ -21,6 +21,15 @@ locals {
       plain   = {}
       secrets = local._openai
     }
+    on-usage = {
+      topic = google_pubsub_topic.topic["usage-events"].name
+      plain = {
+        TWINGUARD_COUNTERS     = var.counters.url
+        TWINGUARD_COUNTERS_CA  = var.counters.certificates
+        TWINGUARD_SECRET_TOPIC = "projects/${var.project_id}/topics/${var.secret_topic}"
+      }
+      secrets = {}
+    }
     dispatch-alert = {
       topic   = google_pubsub_topic.topic["alerts"].name
       plain   = var.channel_settings
@@ -31,7 +40,7 @@ locals {
   # Cloud Run's IAM takes a token for the service's own address or for the function's. The second
   # is known before there is a function; the first would make the function depend on itself.
   audiences = {
-    for name in keys(local.functions) :
+    for name in local.entry_points :
     name => "https://${var.region}-${var.project_id}.cloudfunctions.net/${var.name}-${name}"
   }
 }
@@ -81,6 +90,18 @@ resource "google_cloudfunctions2_function" "function" {
       TWINGUARD_PUSH_AUTH     = "iam"
       TWINGUARD_RECORDS       = var.records_url
     })
+
+    # The counters are in a private network; the rest of the world is reached past it.
+    direct_vpc_egress = each.key == "on-usage" && var.counters.network != null ? "VPC_EGRESS_PRIVATE_RANGES_ONLY" : null
+
+    dynamic "direct_vpc_network_interface" {
+      for_each = each.key == "on-usage" ? var.counters.network[*] : []
+
+      content {
+        network    = direct_vpc_network_interface.value.network
+        subnetwork = direct_vpc_network_interface.value.subnetwork
+      }
+    }
 
     dynamic "secret_environment_variables" {
       for_each = each.value.secrets

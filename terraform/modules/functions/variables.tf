@@ -47,6 +47,16 @@ variable "costs" {
   nullable    = false
 }
 
+variable "counters" {
+  description = "Where on-usage finds the fast counters: what TWINGUARD_COUNTERS is set to, the certificates it trusts, and the network they are in (null: they are in the records)."
+  type = object({
+    url          = string
+    certificates = optional(string, "")
+    network      = optional(object({ network = string, subnetwork = string }))
+  })
+  nullable = false
+}
+
 variable "environment" {
   description = "Name of the environment."
   type        = string

@@ -7,6 +7,7 @@ the key's life began. Hours under suspicion teach nothing but that known sources
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct, field
@@ -29,6 +30,9 @@ PRIOR = ((0.5, 1.0), (0.3, 3.0), (0.15, 4.0), (0.15, 4.0), (0.25, 3.0), (0.5, 2.
 """What keys in general show: new values in so many active hours, by dimension. A key of its own
 soon outweighs it. Countries and kinds of network change least."""
 
+MOST_VALUES = 4096
+"""At most so many values of an hour are noted, plus those of one request."""
+
 WORTH = 40
 """At most so many new values of an hour are counted: beyond, a key is as restless as can be."""
 
@@ -43,6 +47,12 @@ class Tally(Struct):
     peak_10: float = 0.0
     concurrent: int = 0
     values: list[dict[str, bool]] = field(default_factory=lambda: [{} for _ in DIMENSIONS])
+
+    def note(self, parts: Iterable[tuple[int, str]]) -> None:
+        """Note the values of a successful request; an hour with thousands of them tells enough."""
+        if sum(map(len, self.values)) < MOST_VALUES:
+            for dimension, value in parts:
+                self.values[dimension][value] = True
 
     def peak(self, r60: float, r10: float) -> None:
         """Keep the most in a minute and in ten seconds."""

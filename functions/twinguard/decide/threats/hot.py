@@ -17,6 +17,7 @@ Signature = tuple[str, str, str]
 _SIGNATURES = 1024
 _ACTIVE = 3600.0
 _LEARNED = 24.0
+_FAILED_PATHS = 16
 
 
 class Episode:
@@ -40,6 +41,12 @@ class Episode:
         self.other_keys = 0
         self.next_check = 1
         self.told_at = 0.0
+
+    def note_failure(self, path: str) -> None:
+        """Count a request that failed, and the paths it was tried on."""
+        self.failed += 1
+        if len(self.failed_paths) < _FAILED_PATHS:
+            self.failed_paths.add(path)
 
 
 class Hot:
@@ -74,15 +81,7 @@ class Hot:
 
     def relimit(self, rules: Rules) -> None:
         """min(quota, k times the own past), never below what the key has always done."""
-        quota = self.facts.rate_limit_per_min if self.facts is not None else None
-        base = self.base
-        if not base.active:
-            self.limit = float(quota or rules.default_per_minute)
-        else:
-            factor = rules.factor * (1 + max(0.0, _LEARNED - base.active) / _LEARNED)
-            own = max(rules.least_per_minute, factor * base.peak_60)
-            self.limit = max(min(float(quota or own), own), 1.3 * base.peak_60, 5.0)
-        self.short = max(self.limit / 3, rules.factor * base.peak_10)
+        self.limit, self.short = limits_of(self.base, self.facts, rules)
         self.alarm = self.limit
 
     @property
@@ -171,11 +170,29 @@ class Hot:
 
     def _active(self, dimension: int, at: float, rules: Rules) -> tuple[Novel, ...]:
         hour = self.tally.hour
+        found = sorted((last, value) for value, (_, last, _) in self.novel[dimension].items())
         return tuple(
-            Novel(value, since, self.base.trust(dimension, value, hour, rules), churn)
-            for value, (since, last, churn) in self.novel[dimension].items()
+            Novel(
+                value,
+                self.novel[dimension][value][0],
+                self.base.trust(dimension, value, hour, rules),
+                self.novel[dimension][value][2],
+            )
+            for last, value in found
             if at - last <= _ACTIVE
         )
+
+
+def limits_of(base: Baseline, facts: KeyFacts | None, rules: Rules) -> tuple[float, float]:
+    """What is usual in a minute, and in ten seconds."""
+    quota = facts.rate_limit_per_min if facts is not None else None
+    if not base.active:
+        limit = float(quota or rules.default_per_minute)
+    else:
+        factor = rules.factor * (1 + max(0.0, _LEARNED - base.active) / _LEARNED)
+        own = max(rules.least_per_minute, factor * base.peak_60)
+        limit = max(min(float(quota or own), own), 1.3 * base.peak_60, 5.0)
+    return limit, max(limit / 3, rules.factor * base.peak_10)
 
 
 def parts_of(source: Source, agent: str, path: str) -> tuple[tuple[int, str], ...]:

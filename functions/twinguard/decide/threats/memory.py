@@ -10,24 +10,26 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
 from twinguard.decide.threats.assess import assess, finding
-from twinguard.decide.threats.baseline import ADDRESS, AGENT, NETWORK, PATH, Baseline, learn
-from twinguard.decide.threats.detectors import surprise
-from twinguard.decide.threats.hot import Episode, Hot, parts_of
+from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline, learn
+from twinguard.decide.threats.hot import Episode, Hot
 from twinguard.decide.threats.neighbours import Neighbours
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import RULES, Rules
-from twinguard.decide.threats.sources import GENERIC, LISTING, SCANNERS, Source
-from twinguard.decide.threats.values import Finding, KeyFacts, Place, ThreatLevel, Use
+from twinguard.decide.threats.sighting import (
+    CUT,
+    FAILED,
+    HIGH,
+    MEDIUM,
+    TOLD_SECONDS,
+    Sighting,
+    Told,
+    is_said,
+    sighted,
+    words_of,
+)
+from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
 
-_CUT = 512
-_STRANGE = 2.5
-"""Bits from which on a new value makes a use strange; below, the key is used to new ones."""
-
-_TOLD_SECONDS = 14 * 86400.0
-_VOLUME_SECONDS = 3 * 86400.0
 _DAY_SECONDS = 86400.0
-_FAILED = 400
-_MEDIUM, _HIGH = ThreatLevel.MEDIUM.rank, ThreatLevel.HIGH.rank
 
 
 class Watch:
@@ -48,8 +50,10 @@ class Watch:
         self._keys: OrderedDict[str, Hot] = OrderedDict()
         self._neighbours = Neighbours(rules)
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
-        """Record a use and say what it shows that has not been said before."""
+    def observe(self, use: Use, *, is_open: bool = False) -> tuple[Finding, ...]:
+        """Record a use and say what it shows that has not been said before.
+
+        An open one has not ended yet: nothing is learned from it until `settle` says how it did."""
         at = use.at.timestamp()
         hot = self._keys.get(use.key_id)
         if hot is None:
@@ -70,14 +74,42 @@ class Watch:
         tally.peak_10 = max(tally.peak_10, r10)
         signature = (use.ip, use.user_agent, use.path)
         is_due = False
-        if use.status < _FAILED and signature in hot.familiar:
+        if use.status < FAILED and signature in hot.familiar:
             hot.known_at = at
             hot.take_turns()
         else:
-            is_due = self._look(hot, use, signature, at)
+            is_due = self._look(hot, use, signature, at, is_open=is_open)
         if not is_due and r60 <= hot.alarm and r10 <= hot.short:
             return ()
         return self._weighed(hot, use, at, r60, r10)
+
+    def settle(self, use: Use) -> None:
+        """Say how an open use ended: learn from it, or count a stranger's failure."""
+        hot = self._keys.get(use.key_id)
+        at = use.at.timestamp()
+        if hot is None or int(at / 3600) != hot.tally.hour:
+            return
+        signature = (use.ip, use.user_agent, use.path)
+        if use.status < FAILED and (signature in hot.familiar or signature in hot.strange):
+            return
+        seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+        if use.status >= FAILED:
+            self._failed_after_all(hot.episode, use, seen)
+            return
+        self._note_values(hot, seen, at)
+        hot.bounded()
+        if seen.is_strange:
+            hot.strange[signature] = seen.novel
+        else:
+            hot.familiar[signature] = at
+            self._neighbours.home(seen.source.address, use.key_id, hot.base)
+
+    def _failed_after_all(self, episode: Episode | None, use: Use, seen: Sighting) -> None:
+        if episode is None or not seen.is_strange or not episode.succeeded:
+            return
+        episode.succeeded -= 1
+        episode.note_failure(use.path[:CUT])
+        episode.next_check = episode.strange
 
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
@@ -126,33 +158,30 @@ class Watch:
         hot.relimit(self.rules)
         self._keys.move_to_end(hot.last.key_id if hot.last else "")
 
-    def _look(self, hot: Hot, use: Use, signature: tuple[str, str, str], at: float) -> bool:
+    def _look(
+        self, hot: Hot, use: Use, signature: tuple[str, str, str], at: float, *, is_open: bool
+    ) -> bool:
         """Tell known from strange use; True where it is worth weighing."""
         values = hot.strange.get(signature)
         if values is None:
-            source, agent, path = self._reader.read(use)
-            hour, base, rules = hot.tally.hour, hot.base, self.rules
-            parts = parts_of(source, agent, path)
-            novel = [p for p in parts if base.trust(p[0], p[1], hour, rules) < 1]
-            bits = base.maturity(hour) * max(
-                (
-                    surprise(1, base.churn(d, hour)) * (1 - base.trust(d, v, hour, rules))
-                    for d, v in novel
-                    if d != PATH
-                ),
-                default=0.0,
-            )
-            is_fine = use.status < _FAILED
-            is_suspect = hot.is_suspect or self._told(hot, source.network, at) >= _HIGH
-            if is_fine and not (bits >= _STRANGE and is_suspect):
-                for dimension, value in parts:
-                    hot.tally.values[dimension][value] = True
-            if bits < _STRANGE:
-                return self._known(hot, use, signature, at, source, novel, is_fine=is_fine)
-            values = tuple(novel)
-            hot.bounded()
-            hot.strange[signature] = values
+            seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+            is_fine = use.status < FAILED and not is_open
+            if is_fine:
+                self._note_values(hot, seen, at)
+            if not seen.is_strange:
+                return self._known(hot, use, signature, at, seen, is_fine=is_fine)
+            values = seen.novel
+            if not is_open:
+                hot.bounded()
+                hot.strange[signature] = values
         return self._stranger(hot, use, at, values)
+
+    def _note_values(self, hot: Hot, seen: Sighting, at: float) -> None:
+        """Note what a successful use showed, for its hour; never a stranger's under suspicion."""
+        network = seen.source.network
+        is_suspect = hot.is_suspect or self._told(hot, network, at) >= HIGH
+        if not (seen.is_strange and is_suspect):
+            hot.tally.note(seen.parts)
 
     def _known(
         self,
@@ -160,14 +189,13 @@ class Watch:
         use: Use,
         signature: tuple[str, str, str],
         at: float,
-        source: Source,
-        novel: list[tuple[int, str]],
+        seen: Sighting,
         *,
         is_fine: bool,
     ) -> bool:
         """A known source, or one of a key that is used to new ones."""
-        is_news = False
-        for dimension, value in novel:
+        is_news, source = False, seen.source
+        for dimension, value in seen.novel:
             fresh = hot.note_novel(dimension, value, at, self.rules.strangers)
             is_news |= fresh and dimension == NETWORK
         hot.known_at = at
@@ -196,10 +224,8 @@ class Watch:
         if not hot.was_strange:
             hot.was_strange = True
             episode.changes += hot.known_at > episode.since
-        if use.status >= _FAILED:
-            episode.failed += 1
-            if len(episode.failed_paths) < 16:  # noqa: PLR2004 - more tell no more
-                episode.failed_paths.add(use.path[:_CUT])
+        if use.status >= FAILED:
+            episode.note_failure(use.path[:CUT])
             is_news = True
         else:
             episode.succeeded += 1
@@ -212,22 +238,21 @@ class Watch:
 
     def _describe(self, hot: Hot, use: Use, episode: Episode, at: float) -> None:
         """What a stranger's new value says besides being new."""
-        source, agent, _ = self._reader.read(use)
-        episode.kinds.add(source.kind)
-        if len(episode.networks) < self.rules.strangers:
-            episode.networks.add(source.network)
-        episode.listing |= LISTING.search(use.path[:_CUT]) is not None
-        episode.scanner |= SCANNERS.search(use.user_agent[:_CUT]) is not None
         hour = hot.tally.hour
-        if hot.base.trust(AGENT, agent, hour, self.rules) < 1:
-            episode.generic |= GENERIC.search(use.user_agent[:_CUT]) is not None
-        is_new = hot.base.trust(ADDRESS, source.address, hour, self.rules) < 1
-        if source.address and is_new:
-            seen = self._neighbours.seen(source.address, agent, use.key_id, at)
-            episode.other_keys = max(episode.other_keys, seen.keys)
-            episode.agent_keys |= seen.same_agent
-            episode.flagged |= seen.is_flagged
-            episode.colleague &= seen.is_home
+        seen = sighted(use, hour, hot.base, self._reader, self.rules)
+        words = words_of(use, seen, hour, hot.base, self.rules)
+        episode.kinds.add(seen.source.kind)
+        if len(episode.networks) < self.rules.strangers:
+            episode.networks.add(seen.source.network)
+        episode.listing |= words.is_listing
+        episode.scanner |= words.is_scanner
+        episode.generic |= words.is_generic
+        if words.is_new_address:
+            near = self._neighbours.seen(seen.source.address, seen.agent, use.key_id, at)
+            episode.other_keys = max(episode.other_keys, near.keys)
+            episode.agent_keys |= near.same_agent
+            episode.flagged |= near.is_flagged
+            episode.colleague &= near.is_home
         else:
             episode.colleague = False
 
@@ -239,7 +264,7 @@ class Watch:
             or at - episode.last > rules.quiet_seconds
             or at - episode.since > rules.longest_seconds
         ):
-            if episode is not None and episode.told < _MEDIUM:
+            if episode is not None and episode.told < MEDIUM:
                 hot.base.strange_hour = max(hot.base.strange_hour, float(hot.strange_peak))
             hot.strange_peak = 0
             if episode is not None and episode.told:
@@ -267,31 +292,28 @@ class Watch:
         if found.level is None:
             return ()
         rank = found.level.rank
-        if episode is None or not episode.strange:
-            told, since = hot.volume_told
-            if rank <= told and at - since < _VOLUME_SECONDS:
-                return ()
+        is_strange = episode is not None and episode.strange > 0
+        network = self._reader.read(use)[0].network
+        came = hot.novel[NETWORK].get(network)
+        told = Told(
+            *hot.volume_told,
+            network=self._told(hot, network, at),
+            episode=episode.told if episode is not None else 0,
+            episode_at=episode.told_at if episode is not None else 0.0,
+        )
+        if is_said(rank, told, at, came[0] if came else None, self.rules, is_strange=is_strange):
+            return ()
+        if episode is None or not is_strange:
             hot.volume_told = (rank, at)
         else:
-            network = self._reader.read(use)[0].network
-            if rank <= self._told(hot, network, at):
-                return ()
-            if rank <= episode.told and not self._is_another(hot, episode, network, at):
-                return ()
             episode.told, episode.told_at = max(rank, episode.told), at
-            if rank >= _HIGH:
+            if rank >= HIGH:
                 address = self._reader.read(use)[0].address
                 if hot.base.trust(ADDRESS, address, hot.tally.hour, self.rules) < 1:
                     self._neighbours.flag(address, use.key_id, at)
         return (finding(use, window, found, found.level),)
 
-    def _is_another(self, hot: Hot, episode: Episode, network: str, at: float) -> bool:
-        """True where somebody else came hours after the last finding: told anew, at its level."""
-        came = hot.novel[NETWORK].get(network)
-        is_later = at - episode.told_at > self.rules.quiet_seconds
-        return came is not None and is_later and came[0] > episode.told_at
-
     def _told(self, hot: Hot, network: str, at: float) -> int:
         """The level at which a network was already told lately."""
         rank, since = hot.told.get(network, (0, 0.0))
-        return rank if at - since < _TOLD_SECONDS else 0
+        return rank if at - since < TOLD_SECONDS else 0

@@ -14,6 +14,7 @@ variables {
   channel_secrets = {
     SLACK_WEBHOOK_URL = { secret = "staging-slack-webhook-url", version = "3" }
   }
+  counters         = { url = "firestore://living-twin-staging/twinguard-staging" }
   channel_settings = { SECURITY_EMAIL = "security@example.com" }
   environment      = "staging"
   labels           = { environment = "staging" }

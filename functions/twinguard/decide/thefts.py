@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One key's incident from its first finding to its end, and what is to be done about it. Pure.
+
+A level only rises while an incident is open. What was done is noted in the incident, so that a
+process that dies in between is followed by one that goes on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from twinguard.decide.model import Alert
+from twinguard.decide.response import restraint_for, treatment_for
+from twinguard.decide.restraints import Curb, Restraint
+from twinguard.decide.threats.values import Fact, Finding, ThreatLevel, Use
+from twinguard.decide.wording import END, alert_of
+from twinguard.policy import Policy
+
+KIND = "theft"
+_FINDINGS, _SOURCES, _PATHS = 30, 30, 10
+_FAILED = 400
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """What one address did with the key while the incident was open."""
+
+    requests: int = 0
+    failed: int = 0
+    first: dt.datetime
+    last: dt.datetime
+    paths: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+
+
+class Theft(Struct, frozen=True, kw_only=True):
+    """An incident. `restrained` and `told` are the ranks of the levels that were acted on and told.
+
+    `rotation` says what became of the key: asked of the rotation, or marked for its owner."""
+
+    key_id: str
+    opened_at: dt.datetime
+    last_at: dt.datetime
+    level: ThreatLevel
+    findings: tuple[Finding, ...] = ()
+    sources: dict[str, Source] = {}
+    held: Restraint | None = None
+    restrained: int = 0
+    rotation: str = ""
+    told: int = 0
+    ended_at: dt.datetime | None = None
+    ended_by: str = ""
+    ended_why: str = ""
+    end_told: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.key_id}/{self.opened_at:%Y-%m-%dT%H-%M-%S}"
+
+    @property
+    def is_open(self) -> bool:
+        """True until it ended."""
+        return self.ended_at is None
+
+
+class HoldBack(Struct, frozen=True):
+    """Block or throttle the key on every instance."""
+
+    restraint: Restraint
+
+
+class Rotate(Struct, frozen=True):
+    """Have the provider's key in this secret replaced."""
+
+    secret: str
+
+
+class Mark(Struct, frozen=True):
+    """Tell the key's owner to rotate it; only they can."""
+
+    key_id: str
+
+
+class Tell(Struct, frozen=True):
+    """Tell people."""
+
+    alert: Alert
+
+
+Step: TypeAlias = HoldBack | Rotate | Mark | Tell
+
+
+def absorbed(theft: Theft | None, found: Finding, quiet: dt.timedelta) -> Theft | None:
+    """The incident once a finding is known. Repeats, and what came before its end, change nothing.
+
+    What is quiet for long is over, unless something still holds the key back."""
+    if theft is not None and theft.ended_at is not None and found.timestamp <= theft.ended_at:
+        return theft
+    if theft is None or not theft.is_open or _is_over(theft, found.timestamp, quiet):
+        return Theft(
+            key_id=found.key_id,
+            opened_at=found.timestamp,
+            last_at=found.timestamp,
+            level=found.threat_level,
+            findings=(found,),
+        )
+    if any(_is_same(known, found) for known in theft.findings):
+        return theft
+    first, rest = theft.findings[:1], theft.findings[1:]
+    return replace(
+        theft,
+        last_at=max(theft.last_at, found.timestamp),
+        level=max(theft.level, found.threat_level, key=lambda level: level.rank),
+        findings=(*first, *(*rest, found)[-(_FINDINGS - 1) :]),
+    )
+
+
+def used(theft: Theft, use: Use) -> Theft:
+    """The incident with one more use of the key: whose it was is for people to say."""
+    if use.at < theft.opened_at or not theft.is_open:
+        return theft
+    known = theft.sources.get(use.ip) or Source(first=use.at, last=use.at)
+    if use.ip not in theft.sources and len(theft.sources) >= _SOURCES:
+        return theft
+    seen = replace(
+        known,
+        requests=known.requests + 1,
+        failed=known.failed + (use.status >= _FAILED),
+        first=min(known.first, use.at),
+        last=max(known.last, use.at),
+        paths=_with(known.paths, use.path[:200]),
+        agents=_with(known.agents, use.user_agent[:200]),
+    )
+    return replace(theft, sources=theft.sources | {use.ip: seen})
+
+
+def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:
+    """What is still to be done, in the order in which it is done: the block before the words."""
+    if not theft.is_open:
+        return () if theft.end_told or not theft.told else (Tell(_ended(theft, policy, now)),)
+    steps: list[Step] = []
+    worst = max(theft.findings, key=lambda one: one.threat_level.rank)
+    restraint = restraint_for(worst, policy.security.responses)
+    if restraint is not None and theft.restrained < theft.level.rank:
+        steps.append(HoldBack(restraint))
+    if treatment_for(theft.level, policy.security.responses).rotate and not theft.rotation:
+        is_ours = theft.key_id in policy.secrets
+        steps.append(Rotate(theft.key_id) if is_ours else Mark(theft.key_id))
+    if theft.told < theft.level.rank:
+        steps.append(Tell(_opened(theft, restraint, policy, now)))
+    return tuple(steps)
+
+
+def done(theft: Theft, step: Step) -> Theft:
+    """The incident once a step is carried out."""
+    match step:
+        case HoldBack(restraint):
+            return replace(theft, held=restraint, restrained=theft.level.rank)
+        case Rotate():
+            return replace(theft, rotation="asked")
+        case Mark():
+            return replace(theft, rotation="marked")
+        case Tell():
+            if theft.is_open:
+                return replace(theft, told=theft.level.rank)
+            return replace(theft, end_told=True)
+
+
+def ended(theft: Theft, by: str, why: str, now: dt.datetime) -> Theft:
+    """The incident after its end."""
+    return replace(theft, ended_at=max(now, theft.last_at), ended_by=by, ended_why=why)
+
+
+def quiet(thefts: Collection[Theft], hours: int, now: dt.datetime) -> tuple[Theft, ...]:
+    """Those that are over by themselves: nothing found for long, and nothing holds the key back."""
+    after = dt.timedelta(hours=hours)
+    return tuple(theft for theft in thefts if theft.is_open and _is_over(theft, now, after))
+
+
+def _is_over(theft: Theft, now: dt.datetime, quiet: dt.timedelta) -> bool:
+    is_held = theft.held is not None and theft.held.holds(now.timestamp())
+    return now - theft.last_at > quiet and not is_held
+
+
+def _is_same(known: Finding, found: Finding) -> bool:
+    return (known.timestamp, known.detector, known.threat_level) == (
+        found.timestamp,
+        found.detector,
+        found.threat_level,
+    )
+
+
+def _with(known: tuple[str, ...], text: str) -> tuple[str, ...]:
+    return known if text in known or len(known) >= _PATHS else (*known, text)
+
+
+def _opened(theft: Theft, restraint: Restraint | None, policy: Policy, now: dt.datetime) -> Alert:
+    worst = max(theft.findings, key=lambda one: one.threat_level.rank)
+    title = f"API key {theft.key_id}: {theft.level}, {worst.detector.replace('_', ' ')}"
+    lines = (
+        *_reasons(worst),
+        f"First sign: {theft.opened_at:%Y-%m-%d %H:%M:%S} UTC, {len(theft.findings)} findings.",
+        _held_words(restraint),
+        f"Evidence and next steps: make incident ID={theft.name} ENV={policy.environment}",
+    )
+    key, level = f"{KIND}/{theft.name}", theft.level
+    return alert_of(policy, key, level.level, level.rank, title, lines, now)
+
+
+def _ended(theft: Theft, policy: Policy, now: dt.datetime) -> Alert:
+    title = f"API key {theft.key_id}: the incident is over"
+    lines = (f"{theft.ended_why} ({theft.ended_by})",)
+    key = f"{KIND}/{theft.name}"
+    return alert_of(policy, key, theft.level.level, END, title, lines, now)
+
+
+def _reasons(found: Finding) -> tuple[str, ...]:
+    """The strongest reasons with their bits, and where it came from."""
+    reasons = found.evidence.get("reasons")
+    ordered = sorted(reasons.items(), key=lambda one: -one[1]) if isinstance(reasons, dict) else []
+    words = ", ".join(f"{name.replace('_', ' ')} ({bits:g} bits)" for name, bits in ordered[:5])
+    where = _text(found.evidence.get("address"))
+    return (f"Why: {words or 'see the evidence'}.", f"Address: {where or 'unknown'}.")
+
+
+def _text(fact: Fact) -> str:
+    return fact if isinstance(fact, str) else ""
+
+
+def _held_words(restraint: Restraint | None) -> str:
+    if restraint is None:
+        return "The key is watched; nothing holds it back."
+    until = "until a person lifts it"
+    if restraint.until is not None:
+        until = f"until {dt.datetime.fromtimestamp(restraint.until, dt.UTC):%Y-%m-%d %H:%M} UTC"
+    if restraint.curb is Curb.BLOCK:
+        return f"The key is blocked {until}."
+    return f"The key may make {restraint.rate} requests a minute {until}."

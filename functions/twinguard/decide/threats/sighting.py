@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one use is, seen from its key's baseline; and whether a finding says anything new. Pure.
+
+Every place that watches keys asks here, so that all of them give the same answers."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from twinguard.decide.threats.baseline import ADDRESS, AGENT, PATH, Baseline
+from twinguard.decide.threats.detectors import surprise
+from twinguard.decide.threats.hot import parts_of
+from twinguard.decide.threats.reader import Reader
+from twinguard.decide.threats.rules import Rules
+from twinguard.decide.threats.sources import GENERIC, LISTING, SCANNERS, Source
+from twinguard.decide.threats.values import ThreatLevel, Use
+
+CUT = 512
+STRANGE = 2.5
+"""Bits from which on a new value makes a use strange; below, the key is used to new ones."""
+
+FAILED = 400
+TOLD_SECONDS = 14 * 86400.0
+_VOLUME_SECONDS = 3 * 86400.0
+MEDIUM, HIGH = ThreatLevel.MEDIUM.rank, ThreatLevel.HIGH.rank
+
+Part = tuple[int, str]
+"""A dimension of the baseline, and a value."""
+
+
+class Sighting(Struct, frozen=True):
+    """A use as it is compared: `novel` is not fully known, `bits` say how surprising that is."""
+
+    source: Source
+    agent: str
+    path: str
+    parts: tuple[Part, ...]
+    novel: tuple[Part, ...]
+    bits: float
+
+    @property
+    def is_strange(self) -> bool:
+        """True for what the key is not used to."""
+        return self.bits >= STRANGE
+
+
+class Words(Struct, frozen=True):
+    """What a stranger's use says besides being new."""
+
+    is_listing: bool
+    is_scanner: bool
+    is_generic: bool
+    is_new_address: bool
+
+
+class Told(Struct, frozen=True):
+    """What was said of a key: of its volume, of this network lately, of this run of strange use."""
+
+    volume: int
+    volume_at: float
+    network: int
+    episode: int
+    episode_at: float
+
+
+def sighted(use: Use, hour: int, base: Baseline, reader: Reader, rules: Rules) -> Sighting:
+    """How a use looks in that hour."""
+    source, agent, path = reader.read(use)
+    parts = parts_of(source, agent, path)
+    novel = tuple(part for part in parts if base.trust(part[0], part[1], hour, rules) < 1)
+    bits = base.maturity(hour) * max(
+        (
+            surprise(1, base.churn(at, hour)) * (1 - base.trust(at, value, hour, rules))
+            for at, value in novel
+            if at != PATH
+        ),
+        default=0.0,
+    )
+    return Sighting(source, agent, path, parts, novel, bits)
+
+
+def words_of(use: Use, seen: Sighting, hour: int, base: Baseline, rules: Rules) -> Words:
+    """What the texts of a strange use say of it."""
+    is_new_agent = base.trust(AGENT, seen.agent, hour, rules) < 1
+    address = seen.source.address
+    return Words(
+        is_listing=LISTING.search(use.path[:CUT]) is not None,
+        is_scanner=SCANNERS.search(use.user_agent[:CUT]) is not None,
+        is_generic=is_new_agent and GENERIC.search(use.user_agent[:CUT]) is not None,
+        is_new_address=bool(address) and base.trust(ADDRESS, address, hour, rules) < 1,
+    )
+
+
+def is_said(
+    rank: int, told: Told, at: float, came: float | None, rules: Rules, *, is_strange: bool
+) -> bool:
+    """True where people know already. `came` is since when the network of the use is new.
+
+    Somebody else who came hours after the last finding is told anew, at its level."""
+    if not is_strange:
+        return rank <= told.volume and at - told.volume_at < _VOLUME_SECONDS
+    if rank <= told.network:
+        return True
+    is_later = at - told.episode_at > rules.quiet_seconds
+    is_another = came is not None and is_later and came > told.episode_at
+    return rank <= told.episode and not is_another

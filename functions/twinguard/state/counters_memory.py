@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counters in the memory of one process: for one instance, for tests, and to measure against.
+
+Safe to call from several threads. What holds a key back is forgotten when the process ends."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from twinguard.counters import Answer
+from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
+from twinguard.decide.threats.memory import Watch
+from twinguard.decide.threats.values import Finding, Use
+from twinguard.decide.threats.window import Sliding
+
+if TYPE_CHECKING:
+    from twinguard.state.counters import Options
+
+_HEARTBEAT = 0.1
+
+
+class MemoryCounters:
+    """`Counters` of this process."""
+
+    is_instant = True
+    is_shared = False
+
+    def __init__(self, options: Options) -> None:
+        self._watch = Watch(options.keys, options.place_of, options.rules)
+        self._held: dict[str, Restraint] = {}
+        self._served: dict[str, Sliding] = {}
+        self._followers: list[queue.Queue[Restraint]] = []
+        self._lock = threading.Lock()
+
+    def admit(self, use: Use) -> Answer:
+        """Say whether a request may pass; if so, count it and say what it shows."""
+        with self._lock:
+            held = self._held.get(use.key_id)
+            if held is None:
+                return Answer(findings=self._watch.observe(use, is_open=True))
+            return self._admit_held(use, held)
+
+    def settle(self, use: Use) -> None:
+        """Say how a request that was admitted has ended."""
+        with self._lock:
+            self._watch.settle(use)
+
+    def observe(self, use: Use) -> tuple[Finding, ...]:
+        """Count a request that was served elsewhere."""
+        with self._lock:
+            return self._watch.observe(use)
+
+    def restrain(self, restraint: Restraint) -> None:
+        """Hold a key back, or lift what does."""
+        with self._lock:
+            self._hold(restraint)
+            if restraint.is_owner:
+                self._watch.accept(restraint.key_id)
+            for follower in self._followers:
+                follower.put(restraint)
+
+    def follow(self) -> Iterator[tuple[Restraint, ...]]:
+        """First everything that is in force, then what changes."""
+        changes: queue.Queue[Restraint] = queue.Queue()
+        with self._lock:
+            self._followers.append(changes)
+            known = tuple(self._held.values())
+        try:
+            yield known
+            while True:
+                try:
+                    yield (changes.get(timeout=_HEARTBEAT),)
+                except queue.Empty:
+                    yield ()
+        finally:
+            with self._lock:
+                self._followers.remove(changes)
+
+    def _hold(self, restraint: Restraint) -> None:
+        """A throttle does not take the place of a block."""
+        known = self._held.get(restraint.key_id)
+        if restraint.curb is Curb.NONE:
+            self._held.pop(restraint.key_id, None)
+        elif not (known and known.curb is Curb.BLOCK and known.holds(restraint.since)) or (
+            restraint.curb is Curb.BLOCK
+        ):
+            self._held[restraint.key_id] = restraint
+
+    def _admit_held(self, use: Use, held: Restraint) -> Answer:
+        at = use.at.timestamp()
+        if not held.holds(at):
+            return Answer(findings=self._watch.observe(use, is_open=True))
+        if held.curb is Curb.BLOCK:
+            return Answer(refused=held)
+        served = self._served.setdefault(use.key_id, Sliding(MINUTE))
+        at = max(at, served.bucket * MINUTE)  # clocks of instances differ
+        seconds = wait(served, held.rate, at)
+        if seconds:
+            return Answer(refused=held, retry_after=seconds, rate=held.rate)
+        served.add(at)
+        return Answer(findings=self._watch.observe(use, is_open=True), rate=held.rate)

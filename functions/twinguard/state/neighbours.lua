@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What one source does across keys, as `decide/threats/neighbours.py` keeps it. KEYS[1] is
+-- source:<address>; it lies in a slot of its own and is asked only when a stranger comes.
+
+local DAY, WITHIN, KEPT = 86400, 3600, 64
+local call = redis.call
+local key = KEYS[1]
+
+local function seen(q)
+  call('HSET', key, 'key ' .. q.key, cmsgpack.pack({ q.at, q.agent }))
+  call('EXPIRE', key, 60 * DAY)
+  local keys, same, oldest, count, oldest_at = 0, 0, nil, 0, math.huge
+  local all = call('HGETALL', key)
+  local home, flag = '', nil
+  for n = 1, #all, 2 do
+    local name, data = all[n], all[n + 1]
+    if name == 'home' then home = data
+    elseif name == 'flag' then flag = cmsgpack.unpack(data)
+    else
+      local other = cmsgpack.unpack(data)
+      count = count + 1
+      if other[1] < oldest_at then oldest, oldest_at = name, other[1] end
+      if name ~= 'key ' .. q.key and q.at - other[1] < WITHIN then
+        keys = keys + 1
+        if other[2] == q.agent then same = 1 end
+      end
+    end
+  end
+  if count > KEPT then call('HDEL', key, oldest) end
+  local flagged = flag and flag[1] ~= q.key and q.at - flag[2] < 7 * DAY
+  return { keys, same, flagged and 1 or 0, home ~= '' and home ~= q.key and 1 or 0 }
+end
+
+local function home(q)
+  if call('HSETNX', key, 'home', q.key) == 1 then call('EXPIRE', key, 60 * DAY) end
+  return {}
+end
+
+local function flag(q)
+  if call('HEXISTS', key, 'home') == 0 then
+    call('HSET', key, 'flag', cmsgpack.pack({ q.key, q.at }))
+    call('EXPIRE', key, 60 * DAY)
+  end
+  return {}
+end
+
+return ({ seen = seen, home = home, flag = flag })[ARGV[1]](cmsgpack.unpack(ARGV[2]))

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of what the application used: decided across instances, acted on, told.
+
+A batch comes at least once, late and out of order. Events that a shared store has counted are not
+counted again; what they showed there is only acted on. Every effect is audited before it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from twinguard import parse, usage
+from twinguard.counters import Counters
+from twinguard.decide import thefts
+from twinguard.decide.restraints import Curb, Restraint
+from twinguard.decide.thefts import HoldBack, Mark, Rotate, Step, Tell, Theft
+from twinguard.decide.threats.values import Finding, ThreatLevel, Use
+from twinguard.errors import Conflict, Misconfigured, Unavailable
+from twinguard.flow import Flow, Ports, Report
+from twinguard.journal import Kept
+from twinguard.places import Places
+from twinguard.policy import Policy
+from twinguard.theft_records import TheftJournal
+
+ROTATE = "SECRET_ROTATE"
+_ATTEMPTS = 5
+_AHEAD = dt.timedelta(minutes=5)
+_ACTOR = "detection"
+
+
+class Seen(Struct):
+    """What a batch says of one key."""
+
+    uses: list[Use]
+    found: list[Finding]
+
+
+class TheftFlow(Flow):
+    """The keys of one environment, as their use shows them."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        ports: Ports,
+        counters: Counters | None,
+        *,
+        places: Places | None = None,
+        secret_topic: str = "",
+    ) -> None:
+        super().__init__(policy, ports)
+        self.theft_journal = TheftJournal(ports.records, policy.retention)
+        self._counters = counters
+        self._places = places
+        self._secret_topic = secret_topic
+
+    def on_usage(self, event: parse.Event, now: dt.datetime) -> Report:
+        """Decide on a batch, and act on what it shows; Unavailable where that is not complete."""
+        batch = usage.read(event)
+        if self.theft_journal.knows_batch(event.message_id):
+            return Report(f"message {event.message_id} is known: changes nothing")
+        oldest = now - dt.timedelta(hours=self.policy.events.max_age_hours)
+        fresh = [one for one in batch if oldest <= one.at <= now + _AHEAD]
+        by_key: dict[str, Seen] = {}
+        for one in sorted(fresh, key=lambda one: one.at):
+            seen = by_key.setdefault(one.key_id, Seen([], []))
+            seen.uses.append(one.use)
+            seen.found += self._shown(one)
+        told, failed = [], []
+        for key_id, seen in by_key.items():
+            try:
+                if title := self._pursue(key_id, seen, now):
+                    told.append(title)
+            except Unavailable as err:  # the other keys are dealt with all the same
+                failed.append(f"{key_id}: {err}")
+        if failed:
+            raise Unavailable("; ".join(failed))
+        ignored = len(batch) - len(fresh)
+        words = f"{len(fresh)} uses of {len(by_key)} keys"
+        if ignored:
+            words = f"{words}, {ignored} ignored for their time"
+        self.theft_journal.keep_batch(event.message_id, now)
+        return Report(words, alerts=tuple(told))
+
+    def lift(self, key_id: str, by: str, why: str, now: dt.datetime, *, is_owner: bool) -> str:
+        """End what holds a key back on a person's word; in words, what that was."""
+        kept = self.theft_journal.theft(key_id)
+        theft = kept.value or Theft(
+            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW, ended_at=now
+        )
+        lifted = Restraint(
+            key_id=key_id,
+            curb=Curb.NONE,
+            since=now.timestamp(),
+            reason=why,
+            by=by,
+            is_owner=is_owner,
+        )
+        begun = self.theft_journal.step_begins(theft, f"Lift: {why}", by, now)
+        try:
+            self._store().restrain(lifted)
+        except Unavailable as err:
+            self.theft_journal.step_ends(begun, "failed", str(err), now)
+            raise
+        self.theft_journal.step_ends(begun, "done", "", now)
+        if kept.value is None or not kept.value.is_open:
+            return f"{key_id} is not held back any more; no incident was open"
+        self._finish(kept, thefts.ended(kept.value, by, why, now), by, now)
+        return f"{key_id} is not held back any more; incident {kept.value.name} is over"
+
+    def end_quiet(self, now: dt.datetime) -> tuple[str, ...]:
+        """End the incidents of keys that have been quiet for long; their names."""
+        hours = self.policy.security.quiet_hours
+        over = thefts.quiet(self.theft_journal.open_thefts(), hours, now)
+        for theft in over:
+            kept = self.theft_journal.theft(theft.key_id)
+            why = f"nothing was found for {hours} hours"
+            self._finish(kept, thefts.ended(theft, "schedule", why, now), "schedule", now)
+        return tuple(theft.name for theft in over)
+
+    def _shown(self, event: usage.UsageEvent) -> tuple[Finding, ...]:
+        """What an event showed where it was counted, or shows now."""
+        told = tuple(one for one in event.findings if one.key_id == event.key_id)
+        if event.counted:
+            return told
+        if self._places is not None and event.country:
+            self._places.tell(event.ip, event.country)
+        return (*told, *self._store().observe(event.use))
+
+    def _pursue(self, key_id: str, seen: Seen, now: dt.datetime) -> str:
+        """Bring a key's incident up to date and do what is due; the title of what was told."""
+        quiet = dt.timedelta(hours=self.policy.security.quiet_hours)
+
+        def changed(theft: Theft | None) -> Theft | None:
+            for found in seen.found:
+                theft = thefts.absorbed(theft, found, quiet)
+            if theft is not None:
+                for one in seen.uses:
+                    theft = thefts.used(theft, one)
+            return theft
+
+        kept = self._changed(key_id, changed)
+        return "" if kept.value is None else self._carry_out(kept, _ACTOR, now)
+
+    def _changed(
+        self, key_id: str, change: Callable[[Theft | None], Theft | None]
+    ) -> Kept[Theft | None]:
+        """Compare-and-set until it holds."""
+        for _ in range(_ATTEMPTS):
+            kept = self.theft_journal.theft(key_id)
+            theft = change(kept.value)
+            if theft is None or theft == kept.value:
+                return kept
+            try:
+                return self.theft_journal.keep_theft(kept, theft)
+            except Conflict:
+                continue
+        raise Conflict(f"the incident of {key_id} changed {_ATTEMPTS} times meanwhile; retry")
+
+    def _finish(self, kept: Kept[Theft | None], theft: Theft, actor: str, now: dt.datetime) -> None:
+        self._carry_out(self.theft_journal.keep_theft(kept, theft), actor, now)
+
+    def _carry_out(self, kept: Kept[Theft | None], actor: str, now: dt.datetime) -> str:
+        """Do what is due, one step after the other, each noted once it is done."""
+        title = ""
+        while kept.value is not None and (steps := thefts.due(kept.value, self.policy, now)):
+            theft, step = kept.value, steps[0]
+            begun = self.theft_journal.step_begins(theft, step, actor, now)
+            try:
+                title = self._do(step, theft) or title
+            except Unavailable as err:
+                self.theft_journal.step_ends(begun, "failed", str(err), now)
+                raise
+            self.theft_journal.step_ends(begun, "done", "", now)
+            kept = self.theft_journal.keep_theft(kept, thefts.done(theft, step))
+        return title
+
+    def _do(self, step: Step, theft: Theft) -> str:
+        match step:
+            case HoldBack(restraint):
+                self._store().restrain(restraint)
+            case Rotate(secret):
+                self._ask_rotation(secret, theft)
+            case Mark():
+                return ""  # the incident says so; `make incident` shows the command
+            case Tell(alert):
+                self.publish(alert)
+                return alert.title
+        return ""
+
+    def _ask_rotation(self, secret: str, theft: Theft) -> None:
+        """Nudge whoever rotates keys, as Secret Manager does when one is due."""
+        if not self._secret_topic:
+            raise Misconfigured(
+                f"TWINGUARD_SECRET_TOPIC is missing; {secret} is to be rotated: set it to the "
+                "topic of on_secret_event"
+            )
+        name = f"{self.policy.environment}-{secret}"
+        attributes = {
+            "eventType": ROTATE,
+            "dataFormat": "JSON_API_V1",
+            "secretId": f"projects/{self.policy.project.id}/secrets/{name}",
+            "incident": theft.name,
+        }
+        data = json.dumps({"incident": theft.name}).encode()
+        self.ports.publisher.publish(self._secret_topic, data, attributes)
+
+    def _store(self) -> Counters:
+        if self._counters is None:
+            raise Misconfigured(
+                "TWINGUARD_COUNTERS is missing; set it to the store that the application uses"
+            )
+        return self._counters

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records of incidents with keys, and the audit trail of what is done about them.
+
+One record for each key holds its newest incident; the one before it is kept as history."""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any, cast
+
+import msgspec
+
+from twinguard.decide.thefts import Step, Theft
+from twinguard.errors import Conflict
+from twinguard.journal import Journal, Kept
+from twinguard.ports import Json
+from twinguard.readers import ready
+
+THEFTS = "thefts"
+PAST = "past_thefts"
+BATCHES = "usage_batches"
+_LONGEST_ID = 200
+_KNOWN = dt.timedelta(days=8)
+"""Longer than a subscription keeps a message."""
+
+ready(Theft)
+
+
+class TheftJournal(Journal):
+    """What Twinguard remembers of stolen keys; never a key."""
+
+    def theft(self, key_id: str) -> Kept[Theft | None]:
+        """A key's newest incident."""
+        return self._read(THEFTS, key_id, Theft)
+
+    def keep_theft(self, kept: Kept[Theft | None], theft: Theft) -> Kept[Theft | None]:
+        """Save an incident; Conflict if somebody else has since."""
+        before = kept.value
+        if before is not None and before.opened_at != theft.opened_at:
+            self._keep_past(before)
+        fields = cast("dict[str, Any]", msgspec.to_builtins(theft)) | {"active": theft.is_open}
+        expires = None if theft.ended_at is None else theft.ended_at + self._history
+        stored = self._records.put(THEFTS, theft.key_id, fields, kept.version, expires)
+        return Kept(theft, stored.version)
+
+    def open_thefts(self) -> tuple[Theft, ...]:
+        """Every incident that has not ended."""
+        found = self._records.find(THEFTS, active=True)
+        return tuple(msgspec.convert(stored.value, Theft) for stored in found)
+
+    def named(self, name: str) -> Theft | None:
+        """An incident by its name, or a key's newest one by the key's id."""
+        newest = self.theft(name.partition("/")[0]).value
+        if newest is None or "/" not in name or newest.name == name:
+            return newest
+        return self._read(PAST, name, Theft).value
+
+    def knows_batch(self, message_id: str) -> bool:
+        """True for a message that was dealt with to its end."""
+        return self._records.get(BATCHES, message_id[:_LONGEST_ID] or "-") is not None
+
+    def keep_batch(self, message_id: str, now: dt.datetime) -> None:
+        """Note that a message was dealt with to its end."""
+        with suppress(Conflict):  # it came twice at once
+            self._records.put(BATCHES, message_id[:_LONGEST_ID] or "-", {}, None, now + _KNOWN)
+
+    def step_begins(self, theft: Theft, step: Step | str, actor: str, now: dt.datetime) -> str:
+        """Write the audit record that must stand before an effect; its id."""
+        action = step if isinstance(step, str) else type(step).__name__
+        value: dict[str, Json] = {
+            "phase": "begun",
+            "at": now.isoformat(),
+            "actor": actor,
+            "action": action,
+            "subject": f"key {theft.key_id}",
+            "resource": f"{THEFTS}/{theft.name}",
+            "detail": f"{theft.level}, {len(theft.findings)} findings",
+        }
+        return self._records.append("audit", value, now + self._audit)
+
+    def step_ends(self, begun: str, outcome: str, detail: str, now: dt.datetime) -> None:
+        """Complete the audit record of an effect."""
+        value: dict[str, Json] = {
+            "phase": "ended",
+            "at": now.isoformat(),
+            "begun": begun,
+            "outcome": outcome,
+            "detail": detail,
+        }
+        self._records.append("audit", value, now + self._audit)
+
+    def _keep_past(self, theft: Theft) -> None:
+        if self._records.get(PAST, theft.name) is None:
+            value = cast("dict[str, Any]", msgspec.to_builtins(theft))
+            self._records.put(PAST, theft.name, value, None, theft.last_at + self._history)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the application reports of its requests: events in batches on the topic `usage-events`.
+
+Key ids only, never a key. `theft_flow.py` reads them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from twinguard import parse
+from twinguard.decide.threats.values import Finding, Use
+from twinguard.errors import BadEvent
+from twinguard.readers import ready
+
+MOST = 1000
+"""Events in one batch."""
+
+Short = Annotated[str, Meta(max_length=1024)]
+
+
+class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request that was made with a key. `counted`: a store that all instances share has taken
+    it into account, and `findings` is what it showed there."""
+
+    at: dt.datetime
+    key_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    ip: Annotated[str, Meta(max_length=256)] = ""
+    user_agent: Short = ""
+    path: Short = ""
+    status: Annotated[int, Meta(ge=0, le=999)] = 200
+    country: Annotated[str, Meta(max_length=2)] = ""
+    counted: bool = False
+    findings: Annotated[tuple[Finding, ...], Meta(max_length=8)] = ()
+
+    @property
+    def use(self) -> Use:
+        """What was used."""
+        return Use(self.at, self.key_id, self.ip, self.user_agent, self.path, self.status)
+
+
+class Batch(Struct, frozen=True):
+    """Events as they travel."""
+
+    events: Annotated[tuple[UsageEvent, ...], Meta(min_length=1, max_length=MOST)]
+
+
+ready(Batch)
+
+
+def read(event: parse.Event) -> tuple[UsageEvent, ...]:
+    """The events in a message; BadEvent where they are not ours to read."""
+    try:
+        batch = msgspec.json.decode(event.data, type=Batch)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
+        raise BadEvent(f"the usage events cannot be read: {err}") from err
+    if any(one.at.tzinfo is None for one in batch.events):
+        raise BadEvent("a usage event has a time without a zone")
+    if any(f.timestamp.tzinfo is None for one in batch.events for f in one.findings):
+        raise BadEvent("a finding has a time without a zone")
+    return batch.events
+
+
+def encoded(events: list[UsageEvent]) -> bytes:
+    """A message's data."""
+    return msgspec.json.encode(Batch(tuple(events)))

@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every store of counters promises: the same answers for the same uses.
+
+Memory, a Redis server and a Redis cluster of three masters; `test_counters_records.py` has what
+Firestore is used for."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from servers import redis_answer
+from threats import AGENT, AWAY, CALL, HOME, PLACES, RUNNER, START, owned, use
+from twinguard.counters import Answer
+from twinguard.decide.restraints import Curb, Restraint
+from twinguard.decide.threats.memory import Watch
+from twinguard.decide.threats.rules import Rules
+from twinguard.decide.threats.values import ThreatLevel, Use
+from twinguard.errors import Misconfigured, Unavailable
+from twinguard.state.counters import Options, open_counters
+
+SECOND = 1 / 86400
+OWNED = owned(9, per_hour=2)
+THEFT = [use(9.3 + 5 * n * SECOND, AWAY, "curl/8.1", CALL) for n in range(40)]
+OPTIONS = Options(place_of=PLACES.get, timeout=5.0)
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
+def opened(request):
+    """Opens the same store as often as it is called, as several instances would."""
+    if request.param == "memory":
+        only = open_counters("memory://", OPTIONS)
+        return lambda: only
+    server = request.getfixturevalue(f"redis_{'server' if request.param == 'redis' else 'cluster'}")
+    return emptied(server.environment["TWINGUARD_COUNTERS"])
+
+
+@pytest.fixture(params=["redis", "cluster"])
+def shared(request):
+    """The stores that outlive a process."""
+    server = request.getfixturevalue(f"redis_{'server' if request.param == 'redis' else 'cluster'}")
+    return emptied(server.environment["TWINGUARD_COUNTERS"])
+
+
+def emptied(url):
+    store = open_counters(url, OPTIONS)
+    store._calls._client().flushall()
+    return lambda: open_counters(url, OPTIONS)
+
+
+@pytest.fixture
+def key():
+    return f"key-{uuid.uuid4().hex[:12]}"
+
+
+def of(key, uses):
+    return [replace(one, key_id=key) for one in uses]
+
+
+def seen(counters, uses):
+    return [finding for one in uses for finding in counters.observe(one)]
+
+
+def watched(uses):
+    watch = Watch(place_of=PLACES.get)
+    return [finding for one in uses for finding in watch.observe(one)], watch
+
+
+def worst(found):
+    return max((finding.threat_level.rank for finding in found), default=0)
+
+
+def blocked(key, at=START, **more):
+    return Restraint(key_id=key, curb=Curb.BLOCK, since=at.timestamp(), reason="stolen", **more)
+
+
+def throttled(key, at=START, rate=10, **more):
+    since = at.timestamp()
+    return Restraint(key_id=key, curb=Curb.THROTTLE, since=since, rate=rate, **more)
+
+
+# --- the same answers ----------------------------------------------------------------------------
+
+
+def test_a_theft_is_found_as_in_memory(opened, key):
+    uses = of(key, [*OWNED, *THEFT])
+    found = seen(opened(), uses)
+
+    assert found == watched(uses)[0]
+    assert worst(found) >= ThreatLevel.HIGH.rank
+
+
+def test_a_thief_with_several_keys_is_found_as_in_memory(opened):
+    names = [f"key-{uuid.uuid4().hex[:12]}" for _ in range(3)]
+    own = [replace(one, key_id=name) for one in OWNED for name in names]
+    tried = [
+        use(9.3 + (9 * k + n) * SECOND, AWAY, "curl/8.1", "/v1/models", key_id=name)
+        for k, name in enumerate(names)
+        for n in range(4)
+    ]
+    found = seen(opened(), [*own, *tried])
+
+    assert found == watched([*own, *tried])[0]
+    assert {one.key_id for one in found if one.threat_level.rank >= 3} == set(names)
+
+
+def test_several_instances_find_together_what_one_would_find(shared, key):
+    uses = of(key, [*OWNED, *THEFT])
+    instances = itertools.cycle([shared() for _ in range(3)])
+    found = [finding for one in uses for finding in next(instances).observe(one)]
+
+    assert worst(found) >= ThreatLevel.HIGH.rank
+    assert [one.threat_level for one in found] == sorted(
+        {one.threat_level for one in found}, key=lambda level: level.rank
+    )
+
+
+def test_late_and_repeated_uses_change_nothing(opened, key):
+    exact = [replace(one, at=one.at.replace(microsecond=7)) for one in of(key, THEFT)]
+    late = [replace(one, at=one.at - dt.timedelta(days=3)) for one in exact]
+    store = opened()
+    seen(store, of(key, OWNED))
+    found = seen(
+        store, [again for one, old in zip(exact, late, strict=True) for again in (one, one, old)]
+    )
+
+    assert found == watched([*of(key, OWNED), *exact])[0]
+
+
+ADDRESSES = [HOME, HOME, HOME, AWAY, RUNNER, *(f"10.{n}.0.1" for n in range(6)), "", "host.example"]
+AGENTS = [AGENT, AGENT, "curl/8.1", "sqlmap/1", "", "Mozilla/5.0 (X11; Linux) Firefox/120.0"]
+PATHS = [CALL, CALL, "/v1/models", "/v1/files/8", "/admin"]
+GAPS = [0, 0.25, 1, 3, 7, 20, 61, 600, 1000, 3700, 7 * 3600, 26 * 3600, 4 * 86400, -2, -9]
+STEPS = st.tuples(
+    st.sampled_from(GAPS),
+    st.sampled_from(["a", "a", "b"]),
+    st.sampled_from(ADDRESSES),
+    st.sampled_from(AGENTS),
+    st.sampled_from(PATHS),
+    st.sampled_from([200, 200, 200, 401, 404]),
+    st.integers(1, 12),
+)
+
+
+def told(steps, begin):
+    """Uses from steps: each happens several times, a few milliseconds apart."""
+    at = begin
+    for gap, key, ip, agent, path, status, times in steps:
+        at += dt.timedelta(seconds=gap)
+        for n in range(times):
+            yield Use(at + dt.timedelta(milliseconds=7 * n), key, ip, agent, path, status)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(days=st.integers(0, 5), steps=st.lists(STEPS, max_size=40), accepts=st.booleans())
+def test_redis_answers_as_memory_does_whatever_comes(shared, days, steps, accepts):
+    """Findings with their evidence, and what is learned."""
+    shared()._calls._client().flushall()
+    own = [replace(one, key_id=k) for one in owned(days, per_hour=1) for k in ("a", "b")]
+    uses = [*own, *told(steps, START + dt.timedelta(days=days, hours=3.5))]
+    store, watch = shared(), Watch(place_of=PLACES.get)
+    for number, one in enumerate(uses):
+        assert list(store.observe(one)) == list(watch.observe(one))
+        if accepts and number == len(own) + 20:
+            lifted = Restraint(key_id="a", curb=Curb.NONE, since=0.0, is_owner=True)
+            store.restrain(lifted)
+            watch.accept("a")
+
+    for name in {one.key_id for one in uses}:
+        assert store._known[name].base == watch.baseline(name)
+
+
+def test_a_small_bound_on_strangers_is_kept_as_in_memory(shared, key):
+    rules = Rules(strangers=4)
+    options = Options(place_of=PLACES.get, timeout=5.0, rules=rules)
+    url = shared()._calls._target
+    store = type(shared())(type(shared()._calls)(url, 5.0), options)
+    watch = Watch(place_of=PLACES.get, rules=rules)
+    many = [
+        use(9.3 + n * 7 * SECOND, f"10.{n}.0.1", f"agent{chr(97 + n % 26)} x", f"/p{n}", key_id=key)
+        for n in range(60)
+    ]
+    for one in [*of(key, OWNED), *many]:
+        assert list(store.observe(one)) == list(watch.observe(one))
+
+
+# --- uses that have not ended yet ----------------------------------------------------------------
+
+
+def test_what_is_admitted_and_settled_counts_like_what_is_observed(opened, key):
+    store = opened()
+    for one in of(key, OWNED):
+        assert store.admit(one) == Answer()
+        store.settle(one)
+    found = [finding for one in of(key, THEFT) for finding in store.admit(one).findings]
+
+    assert found == watched(of(key, [*OWNED, *THEFT]))[0]
+
+
+def test_what_failed_in_the_end_teaches_nothing(shared, key):
+    """A stranger who only ever fails must not become known by staying."""
+    store = shared()
+    for one in of(key, OWNED):
+        store.observe(one)
+    for day in range(6):
+        for one in of(key, [use(9 + day, RUNNER), use(9 + day + 0.01, HOME)]):
+            store.admit(one)
+            store.settle(replace(one, status=401 if one.ip == RUNNER else 200))
+    store.observe(use(16.0, key_id=key))
+
+    assert RUNNER not in store._known[key].base.typical_ips
+    assert HOME in store._known[key].base.typical_ips
+
+
+def test_a_strangers_failures_are_counted_once_they_are_known(opened, key):
+    store = opened()
+    seen(store, of(key, OWNED))
+    tried = [
+        use(9.3 + n * SECOND, AWAY, "curl/8.1", f"/v1/{name}", key_id=key)
+        for n, name in enumerate(["models", "files", "usage", "me", "billing", "engines"])
+    ]
+    found = []
+    for one in tried:
+        found += store.admit(one).findings
+        store.settle(replace(one, status=403))
+
+    assert found[-1].evidence["failed_requests"] >= 2
+
+
+# --- what holds a key back -----------------------------------------------------------------------
+
+
+def test_a_blocked_key_is_refused_on_every_instance_until_it_is_lifted(opened, key):
+    one, other = opened(), opened()
+    one.restrain(blocked(key))
+
+    assert other.admit(use(0.1, key_id=key)).refused == blocked(key)
+    one.restrain(Restraint(key_id=key, curb=Curb.NONE, since=START.timestamp()))
+    assert other.admit(use(0.2, key_id=key)).refused is None
+
+
+def test_other_keys_are_served(opened, key):
+    opened().restrain(blocked(key))
+
+    assert opened().admit(use(0.1, key_id=f"{key}-2")).refused is None
+
+
+def test_a_throttled_key_gets_ten_a_minute_over_all_instances(opened, key):
+    one, other = opened(), opened()
+    one.restrain(throttled(key))
+    calls = [use((60 + n / 4) * SECOND, key_id=key) for n in range(240)]
+    answers = [(one, other)[n % 2].admit(call) for n, call in enumerate(calls)]
+    served = [answer for answer in answers if answer.refused is None]
+
+    assert len(served) == 10
+    assert {answer.rate for answer in answers} == {10}
+    assert all(0 < answer.retry_after <= 120 for answer in answers if answer.refused)
+
+
+def test_who_waits_as_told_is_served(opened, key):
+    store = opened()
+    store.restrain(throttled(key))
+    for n in range(10):
+        assert store.admit(use((30 + n) * SECOND, key_id=key)).refused is None
+    refused = store.admit(use(45 * SECOND, key_id=key))
+    later = use((45 + refused.retry_after + 0.01) * SECOND, key_id=key)
+
+    assert store.admit(later).refused is None
+
+
+def test_a_throttle_does_not_lift_a_block(opened, key):
+    store = opened()
+    store.restrain(blocked(key))
+    store.restrain(throttled(key))
+
+    assert store.admit(use(0.1, key_id=key)).refused.curb is Curb.BLOCK
+
+
+def test_what_is_refused_is_not_learned_from(shared, key):
+    store = shared()
+    seen(store, of(key, OWNED))
+    store.restrain(blocked(key))
+    for n in range(50):
+        store.admit(use(9.2 + n * SECOND, AWAY, key_id=key))
+    store.restrain(Restraint(key_id=key, curb=Curb.NONE, since=START.timestamp()))
+
+    assert store.admit(use(9.3, key_id=key)) == Answer()
+
+
+def test_a_follower_hears_first_what_is_in_force_and_then_each_change(opened, key):
+    store = opened()
+    store.restrain(blocked(key))
+    store.restrain(throttled(f"{key}-2"))
+    following = opened().follow()
+    first = next(following)
+    store.restrain(lifted := Restraint(key_id=key, curb=Curb.NONE, since=START.timestamp()))
+    changes = next(change for change in following if change)
+    following.close()
+
+    assert {blocked(key), throttled(f"{key}-2")} <= set(first)
+    assert changes == (lifted,)
+
+
+def test_who_says_it_was_the_owner_ends_the_suspicion(opened, key):
+    store = opened()
+    seen(store, of(key, [*OWNED, *THEFT]))
+    store.restrain(Restraint(key_id=key, curb=Curb.NONE, since=0.0, is_owner=True))
+    again = [replace(one, at=one.at + dt.timedelta(hours=2)) for one in of(key, THEFT)]
+
+    assert seen(store, again) == []
+
+
+# --- what people look at -------------------------------------------------------------------------
+
+
+def test_people_find_what_is_held_under_the_names_they_know(redis_server, key):
+    """strategy.md 12.5: SMEMBERS blocked_keys and KEYS throttled:*."""
+    store = emptied(redis_server.environment["TWINGUARD_COUNTERS"])()
+    store.restrain(blocked(key))
+    store.restrain(throttled(f"{key}-2", until=START.timestamp() + 3600))
+    port = redis_server.port
+
+    assert f"\r\n{key}\r\n" in redis_answer(port, "SMEMBERS blocked_keys")
+    assert redis_answer(port, "KEYS throttled:*").splitlines()[2] == f"throttled:{key}-2"
+    assert 3500 < int(redis_answer(port, f"TTL throttled:{key}-2").strip(":\r\n")) <= 3600
+
+
+def test_all_that_is_kept_of_a_key_is_in_one_slot_and_ends_by_itself(shared, key):
+    store = shared()
+    store.restrain(throttled(key))
+    seen(store, of(key, [*OWNED, *THEFT, use(20, AWAY, key_id=key)]))
+    client = store._calls._client()
+    names = [name for name in client.scan_iter(count=1000) if key.encode() in name]
+
+    assert len(names) > 5
+    assert all(
+        name == f"throttled:{key}".encode() or name.startswith(f"{{throttled:{key}}}:".encode())
+        for name in names
+    )
+    assert all(client.ttl(name) > 0 for name in names)
+
+
+@pytest.mark.parametrize("name", ["", "a{b}c", "x" * 5000, "ключ", "a\r\nDEL b", "\ud800"])
+def test_hostile_key_ids_stay_apart(shared, name):
+    store = shared()
+    store.restrain(blocked(name.encode("utf-8", "replace").decode()))
+    store.observe(use(0.1, key_id=name))
+
+    assert store.admit(use(0.1, key_id="another")).refused is None
+
+
+# --- when processes and servers are lost ---------------------------------------------------------
+
+
+def test_an_hour_that_nobody_learned_from_is_handed_to_somebody_else(shared, key, monkeypatch):
+    uses = of(key, owned(3, per_hour=2))
+    dying, other = shared(), shared()
+    for one in uses[:-2]:
+        dying.observe(one)
+    monkeypatch.setattr(dying, "_learn", lambda *_: (_ for _ in ()).throw(SystemExit))
+    with pytest.raises(SystemExit):
+        dying.observe(uses[-2])
+    other.observe(uses[-2])
+    before = other._known[key].base.through
+    for n in range(30):
+        other.observe(replace(uses[-2], at=uses[-2].at + dt.timedelta(seconds=n)))
+
+    assert other._known[key].base.through == before + 1
+
+
+def test_two_that_learn_at_once_learn_once(shared, key):
+    uses = of(key, owned(2, per_hour=2))
+    stores = [shared() for _ in range(4)]
+    for one in uses:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda store, one=one: store.observe(one), stores))
+    base = max((store._known[key] for store in stores), key=lambda known: known.version).base
+
+    assert base.avg_requests_per_hour == pytest.approx(8.0)
+    assert base.active == pytest.approx(47, abs=6)
+
+
+def test_a_store_that_lost_everything_is_taught_again(shared, key):
+    store = shared()
+    seen(store, of(key, OWNED))
+    known = store._known[key].base
+    store._calls._client().flushall()
+    store.observe(use(9.01, key_id=key))
+
+    other = shared()
+    other.observe(use(9.02, key_id=key))
+    assert other._known[key].base == known
+
+
+def test_a_script_the_server_forgot_is_sent_again(shared, key):
+    store = shared()
+    store.observe(use(0.1, key_id=key))
+    store._calls._client().script_flush()
+
+    assert store.observe(use(0.2, key_id=key)) == ()
+
+
+def test_a_store_that_does_not_answer_is_unavailable_within_its_time():
+    store = open_counters("redis://127.0.0.1:1/0", Options(timeout=0.2))
+    begun = time.monotonic()
+    with pytest.raises(Unavailable, match="does not answer"):
+        store.admit(use(0.1))
+
+    assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "redis", "redis://", "mysql://x", "memory://x", "redis://h?cluster=yes", "redis://h?x=1"],
+)
+def test_an_address_that_names_no_store_is_refused(url):
+    with pytest.raises(Misconfigured, match="TWINGUARD_COUNTERS"):
+        open_counters(url)

@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of what the application used: incidents, blocks, alerts, and their end."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fakes import MemoryRecords
+from threats import AWAY, PLACES, START, owned, use
+from twinguard.decide.model import Alert, AlertState
+from twinguard.decide.restraints import Curb, Restraint
+from twinguard.decide.thefts import absorbed, due
+from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
+from twinguard.errors import BadEvent, Unavailable
+from twinguard.flow import Ports
+from twinguard.parse import Event
+from twinguard.policy import Level
+from twinguard.state.counters import Options, open_counters
+from twinguard.theft_flow import TheftFlow
+from twinguard.usage import UsageEvent, encoded
+from world import POLICY
+
+SECOND = 1 / 86400
+NOW = START + dt.timedelta(days=14.3)
+KEY = "0123456789abcdef-7777"
+QUIET = dt.timedelta(hours=24)
+
+
+class Topics:
+    """Keeps what is published; refuses while `is_down`."""
+
+    def __init__(self):
+        self.sent = []
+        self.is_down = False
+
+    def publish(self, topic, data, attributes):
+        if self.is_down:
+            raise Unavailable("the topic does not answer")
+        self.sent.append((topic, data, dict(attributes)))
+        return str(len(self.sent))
+
+    @property
+    def alerts(self):
+        return [msgspec.json.decode(d, type=Alert) for t, d, _ in self.sent if t == "alerts"]
+
+
+class Here:
+    """An environment; each call is a fresh flow, which remembers nothing."""
+
+    def __init__(self, policy=POLICY):
+        self.policy, self.topics, self.records = policy, Topics(), MemoryRecords()
+        self.counters = open_counters("memory://", Options(place_of=PLACES.get))
+        self.number = 0
+
+    @property
+    def flow(self):
+        ports = Ports(self.records, {}, None, self.topics, "alerts")
+        return TheftFlow(self.policy, ports, self.counters, secret_topic="secrets")
+
+    def take(self, events, now=NOW, message_id=""):
+        self.number += 1
+        data = encoded(list(events)) if not isinstance(events, bytes) else events
+        return self.flow.on_usage(Event(message_id or str(self.number), now, data, {}), now)
+
+    def held(self, key=KEY, at=NOW):
+        return self.counters.admit(use(0, key_id=key).__class__(at, key)).refused
+
+    def audit(self):
+        rows = self.records.find("audit")
+        return [row.value.get("action") for row in rows if row.value["phase"] == "begun"]
+
+
+@pytest.fixture
+def here():
+    return Here()
+
+
+def finding(level=ThreatLevel.HIGH, at=NOW, key=KEY, **evidence):
+    told = {"reasons": {"new_source": 9.5, "new_agent": 3.0}, "address": AWAY} | evidence
+    return Finding(at, key, Detector.GEOGRAPHIC_ANOMALY, level, told)
+
+
+def counted(*findings, at=NOW, key=KEY, **more):
+    return UsageEvent(at=at, key_id=key, ip=AWAY, counted=True, findings=findings, **more)
+
+
+# --- the response of strategy.md 12.1 ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "curb", "rate", "hours"),
+    [
+        (ThreatLevel.CRITICAL, Curb.BLOCK, 0, None),
+        (ThreatLevel.HIGH, Curb.THROTTLE, 10, 24),
+        (ThreatLevel.MEDIUM, Curb.THROTTLE, 10, 1),
+    ],
+)
+def test_a_finding_holds_the_key_back_by_its_level(here, level, curb, rate, hours):
+    here.take([counted(finding(level))])
+    held = here.counters._held[KEY]
+
+    assert (held.curb, held.rate) == (curb, rate)
+    until = None if hours is None else NOW.timestamp() + 3600 * hours
+    assert held.until == until
+
+
+def test_a_low_finding_is_watched_and_told_by_mail(here):
+    here.take([counted(finding(ThreatLevel.LOW))])
+
+    assert here.held() is None
+    assert [alert.level for alert in here.topics.alerts] == [Level.LOW]
+
+
+def test_people_hear_why_and_what_was_done(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    (alert,) = here.topics.alerts
+
+    assert alert.title == f"API key {KEY}: CRITICAL, geographic anomaly"
+    assert alert.lines == (
+        "Why: new source (9.5 bits), new agent (3 bits).",
+        f"Address: {AWAY}.",
+        f"First sign: {NOW:%Y-%m-%d %H:%M:%S} UTC, 1 findings.",
+        "The key is blocked until a person lifts it.",
+        f"Evidence and next steps: make incident ID={KEY}/{NOW:%Y-%m-%dT%H-%M-%S} ENV=staging",
+    )
+
+
+def test_a_level_rises_in_one_incident_and_never_falls(here):
+    for n, level in enumerate([ThreatLevel.MEDIUM, ThreatLevel.CRITICAL, ThreatLevel.HIGH]):
+        here.take([counted(finding(level, NOW + dt.timedelta(seconds=n)))])
+    alerts = here.topics.alerts
+
+    assert [(a.step, a.level) for a in alerts] == [(2, Level.MEDIUM), (4, Level.CRITICAL)]
+    assert len({alert.incident for alert in alerts}) == 1
+    assert here.held().curb is Curb.BLOCK
+
+
+def test_the_audit_says_what_before_it_happens(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+
+    assert here.audit() == ["HoldBack", "Tell"]
+
+
+def test_a_customers_key_is_marked_and_a_providers_key_rotated():
+    secrets = {"openai-api-key": msgspec.convert({"readers": ["user:a@b.com"]}, type_of_secret())}
+    here = Here(replace(POLICY, secrets=secrets))
+    here.take([counted(finding(key="openai-api-key"), key="openai-api-key"), counted(finding())])
+    asked = [attributes for topic, _, attributes in here.topics.sent if topic == "secrets"]
+
+    assert [one["secretId"] for one in asked] == [
+        "projects/living-twin-staging/secrets/staging-openai-api-key"
+    ]
+    assert asked[0]["eventType"] == "SECRET_ROTATE"
+    assert here.flow.theft_journal.theft(KEY).value.rotation == "marked"
+
+
+def type_of_secret():
+    from twinguard.provisions import Secret
+
+    return Secret
+
+
+# --- deciding across instances -------------------------------------------------------------------
+
+
+def test_a_theft_that_is_spread_over_instances_is_found_together(here):
+    """Each instance sees a few requests only; the batches together show it."""
+    for one in owned(14):
+        here.counters.observe(replace(one, key_id=KEY))
+    thefts = [
+        UsageEvent(at=NOW + dt.timedelta(seconds=5 * n), key_id=KEY, ip=AWAY, user_agent="sqlmap/1")
+        for n in range(40)
+    ]
+    for n in range(0, 40, 4):
+        here.take(thefts[n : n + 4], thefts[n + 3].at)
+
+    assert here.held(at=thefts[-1].at).curb is Curb.BLOCK
+    assert here.topics.alerts[-1].level is Level.CRITICAL
+
+
+def test_what_a_shared_store_counted_is_not_counted_again(here):
+    for n in range(300):
+        here.take([counted(at=NOW + dt.timedelta(seconds=n / 100), status=200)])
+
+    assert here.counters._watch.tracked == 0
+
+
+def test_a_repeated_message_changes_nothing(here):
+    batch = [counted(finding(ThreatLevel.CRITICAL))]
+    here.take(batch, message_id="m1")
+    here.flow.lift(KEY, "eve", "it was us", NOW + dt.timedelta(minutes=5), is_owner=True)
+    report = here.take(batch, NOW + dt.timedelta(minutes=6), message_id="m1")
+    again = here.take(batch, NOW + dt.timedelta(minutes=7), message_id="m2")
+
+    assert "changes nothing" in report.decision
+    assert again.alerts == ()
+    assert here.held(at=NOW + dt.timedelta(minutes=8)) is None
+
+
+def test_old_and_future_events_are_ignored(here):
+    day = dt.timedelta(days=3)
+    report = here.take([counted(finding(at=NOW - day), at=NOW - day), counted(at=NOW + day)])
+
+    assert report.decision == "0 uses of 0 keys, 2 ignored for their time"
+    assert here.topics.alerts == []
+
+
+def test_a_finding_about_another_key_than_the_events_is_not_believed(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL, key="somebody-else"))])
+
+    assert here.held("somebody-else") is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b'{"events":[]}',
+        b'{"events":[{"at":"2026-11-23T10:00:00","key_id":"k"}]}',
+        b'{"events":[{"at":"2026-11-23T10:00:00Z","key_id":""}]}',
+        b'{"events":[{"at":"2026-11-23T10:00:00Z","key_id":"' + b"k" * 300 + b'"}]}',
+        b'{"events":[{"at":"2026-11-23T10:00:00Z","key_id":"k","status":"200"}]}',
+        b'{"events":[' + b",".join([b'{"at":"2026-11-23T10:00:00Z","key_id":"k"}'] * 1001) + b"]}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_batch_is_a_bad_event(here, data):
+    with pytest.raises(BadEvent):
+        here.take(data)
+
+
+@settings(max_examples=100)
+@given(st.text(max_size=200), st.text(max_size=1024), st.text(min_size=1, max_size=200))
+def test_hostile_texts_in_events_break_nothing(ip, text, key):
+    here = Here()
+    here.take(
+        [
+            UsageEvent(at=NOW, key_id=key, ip=ip, user_agent=text, path=text, status=n)
+            for n in (0, 999)
+        ]
+    )
+
+    assert here.topics.sent == []
+
+
+# --- when something does not answer --------------------------------------------------------------
+
+
+def test_a_topic_that_does_not_answer_stops_no_block_and_is_told_later(here):
+    here.topics.is_down = True
+    batch = [counted(finding(ThreatLevel.CRITICAL))]
+    with pytest.raises(Unavailable, match="the topic does not answer"):
+        here.take(batch, message_id="m1")
+    blocked = here.held()
+    here.topics.is_down = False
+    here.take(batch, message_id="m1")
+
+    assert blocked.curb is Curb.BLOCK
+    assert len(here.topics.alerts) == 1
+    assert here.audit() == ["HoldBack", "Tell", "Tell"]
+
+
+def test_one_key_that_fails_does_not_hold_up_the_others(here, monkeypatch):
+    restrain = here.counters.restrain
+
+    def refusing(restraint):
+        if restraint.key_id == "bad":
+            raise Unavailable("no answer")
+        restrain(restraint)
+
+    monkeypatch.setattr(here.counters, "restrain", refusing)
+    with pytest.raises(Unavailable, match="bad: no answer"):
+        here.take(
+            [
+                counted(finding(ThreatLevel.CRITICAL, key="bad"), key="bad"),
+                counted(finding(ThreatLevel.CRITICAL)),
+            ]
+        )
+
+    assert here.held().curb is Curb.BLOCK
+
+
+# --- how it ends ---------------------------------------------------------------------------------
+
+
+def test_a_person_lifts_a_block_with_a_reason(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    later = NOW + dt.timedelta(minutes=9)
+    said = here.flow.lift(KEY, "eve", "our new region", later, is_owner=True)
+    theft = here.flow.theft_journal.theft(KEY).value
+
+    assert said.startswith(f"{KEY} is not held back any more; incident {KEY}/")
+    assert here.held(at=later) is None
+    assert (theft.ended_by, theft.ended_why) == ("eve", "our new region")
+    assert here.topics.alerts[-1].state is AlertState.ENDED
+    assert "Lift: our new region" in here.audit()
+
+
+def test_what_was_never_an_incident_can_be_lifted_too(here):
+    here.counters.restrain(Restraint(key_id=KEY, curb=Curb.BLOCK, since=0.0))
+
+    assert "no incident was open" in here.flow.lift(KEY, "eve", "by hand", NOW, is_owner=False)
+    assert here.held() is None
+
+
+def test_a_throttle_ends_by_itself_and_the_incident_after_a_quiet_day(here):
+    here.take([counted(finding(ThreatLevel.HIGH))])
+
+    assert here.flow.end_quiet(NOW + dt.timedelta(hours=23)) == ()
+    assert len(here.flow.end_quiet(NOW + dt.timedelta(hours=25))) == 1
+    assert here.flow.end_quiet(NOW + dt.timedelta(hours=26)) == ()
+    assert here.topics.alerts[-1].state is AlertState.ENDED
+    assert here.held(at=NOW + dt.timedelta(hours=25)) is None
+
+
+def test_a_blocked_key_stays_an_incident_until_a_person_looks(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+
+    assert here.flow.end_quiet(NOW + dt.timedelta(days=60)) == ()
+
+
+def test_a_second_theft_is_a_second_incident_and_the_first_is_kept(here):
+    here.take([counted(finding(ThreatLevel.HIGH))])
+    first = here.flow.theft_journal.theft(KEY).value.name
+    here.flow.lift(KEY, "eve", "done", NOW + dt.timedelta(hours=1), is_owner=False)
+    later = NOW + dt.timedelta(hours=2)
+    here.take([counted(finding(ThreatLevel.CRITICAL, later), at=later)], later)
+    journal = here.flow.theft_journal
+
+    assert journal.theft(KEY).value.name != first
+    assert journal.named(first).ended_why == "done"
+    assert journal.named(KEY).level is ThreatLevel.CRITICAL
+    assert journal.named("unknown") is None
+
+
+def test_what_was_served_meanwhile_is_kept_by_address(here):
+    here.take([counted(finding(ThreatLevel.HIGH), path="/v1/models", status=200)])
+    later = NOW + dt.timedelta(seconds=9)
+    here.take([counted(at=later, path="/v1/files", status=403)], later)
+    source = here.flow.theft_journal.theft(KEY).value.sources[AWAY]
+
+    assert (source.requests, source.failed) == (2, 1)
+    assert source.paths == ("/v1/models", "/v1/files")
+    assert (source.first, source.last) == (NOW, later)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(ThreatLevel)), max_size=60))
+def test_findings_in_any_order_and_number_make_one_bounded_incident(told):
+    theft = None
+    for minute, level in told:
+        theft = absorbed(theft, finding(level, NOW + dt.timedelta(minutes=minute)), QUIET)
+
+    if theft is not None:
+        assert len(theft.findings) <= 30
+        assert theft.level.rank == max(level.rank for _, level in told)
+        assert due(theft, POLICY, NOW)
