@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from twinguard.counters import Counters
     from twinguard.key_ports import KeyPorts
-    from twinguard.reconciliation import Bill
     from twinguard.places import Places
+    from twinguard.reconciliation import Bill
 
 _log = logging.getLogger("twinguard")
 
@@ -255,9 +255,7 @@ def counters_from(env: Mapping[str, str], places: Places) -> Counters:
 
     url = _required(env, "TWINGUARD_COUNTERS", "redis://127.0.0.1:6379/0")
     authorities = env.get("TWINGUARD_COUNTERS_CA", "")
-    return open_counters(
-        url, Options(place_of=places, timeout=_PATIENCE, authorities=authorities)
-    )
+    return open_counters(url, Options(place_of=places, timeout=_PATIENCE, authorities=authorities))
 
 
 def _alerts(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow, Handler]:
