@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from twinguard.standins.traffic_attacks import CORE, EVASIVE, Attack, Thief
 from twinguard.standins.traffic_keys import DAY, Key
@@ -20,6 +21,19 @@ BEGIN = 1_788_220_800.0
 
 MOST = 6000
 """Requests of one attack that are made: later ones would tell nothing more."""
+
+
+class Places(Protocol):
+    """What is known of addresses: country, kind and operator."""
+
+    geo: dict[str, tuple[str, str, str]]
+
+
+class Named(Protocol):
+    """A key with its owner's shape."""
+
+    name: str
+    shape: str
 
 
 @dataclass
@@ -38,8 +52,8 @@ class Theft:
 class Traffic:
     """Everything of one seed. Iterate `events` once."""
 
-    world: World
-    keys: list[Key]
+    world: Places
+    keys: Sequence[Named]
     thefts: list[Theft]
     events: Iterator[Event]
 
@@ -82,8 +96,9 @@ def traffic(
             thefts.append(theft)
             streams.append(stolen)
     own = [key.events() for key in owners]
-    return Traffic(world, owners, thefts, _moved(heapq.merge(*own, *streams)))
+    return Traffic(world, owners, thefts, moved(heapq.merge(*own, *streams), BEGIN))
 
 
-def _moved(events: Iterator[Event]) -> Iterator[Event]:
-    return (event._replace(at=BEGIN + event.at) for event in events)
+def moved(events: Iterator[Event], begin: float) -> Iterator[Event]:
+    """Events from some moment on instead of from zero."""
+    return (event._replace(at=begin + event.at) for event in events)

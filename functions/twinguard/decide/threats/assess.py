@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from twinguard.decide.threats.baseline import AGENT, COUNTRY, KIND, NETWORK, Baseline
+from twinguard.decide.threats.baseline import (
+    ADDRESS,
+    AGENT,
+    COUNTRY,
+    KIND,
+    NETWORK,
+    Baseline,
+)
 from twinguard.decide.threats.detectors import DETECTORS
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, Finding, Signal, ThreatLevel, Use
@@ -35,7 +42,10 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     signals = [detect(use, window, baseline, rules) for detect in DETECTORS]
     signals.sort(key=lambda signal: -signal.bits)
     bits = sum(signal.bits for signal in signals)
-    level = _of_strange(window, signals, bits, rules) if window.strange else _of_known(signals)
+    if window.strange:
+        level = _of_strange(use, window, baseline, signals, rules)
+    else:
+        level = _of_known(signals)
     return Assessment(level, bits, tuple(signals))
 
 
@@ -69,16 +79,17 @@ def _of_known(signals: Sequence[Signal]) -> ThreatLevel | None:
 
 
 def _of_strange(
-    window: Window, signals: Sequence[Signal], bits: float, rules: Rules
+    use: Use, window: Window, baseline: Baseline, signals: Sequence[Signal], rules: Rules
 ) -> ThreatLevel | None:
     limits = (rules.low, rules.medium, rules.high, rules.critical)
+    youth = max(0.0, 1 - (window.hour - baseline.since) / rules.young_hours)
+    bits = sum(signal.bits for signal in signals) - rules.young_bits * youth
     found = None
     for level, limit, least in zip(ThreatLevel, limits, rules.requests, strict=True):
-        if bits < limit or window.strange < least:
+        if bits < limit or window.strange < least * (1 + rules.young_requests * youth):
             break
         found = level
-    if found is not None and not any(window.novel[at] for at in _FOREIGN):
-        # An operator and an agent that are known: more machines, or a question of cost.
+    if found is not None and _is_at_home(use, window):
         return min(found, ThreatLevel.MEDIUM, key=lambda level: level.rank)
     agreeing = [signal for signal in signals if signal.bits >= _TELLING]
     if found in {ThreatLevel.HIGH, ThreatLevel.CRITICAL} and len(agreeing) < 2:  # noqa: PLR2004
@@ -88,8 +99,17 @@ def _of_strange(
     return found
 
 
+def _is_at_home(use: Use, window: Window) -> bool:
+    """An operator and an agent that are known are more machines; another agent on the owner's own
+    machines is a new program. Either is at most a question of cost."""
+    has_stranger = not use.ip or bool(window.novel[ADDRESS])
+    return not has_stranger or not any(window.novel[at] for at in _FOREIGN)
+
+
 def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
-    """Something is new, and there is much of it or it is known to be hostile."""
+    """Two things are new and there is much of it, or it is known to be hostile."""
+    if window.is_scanner or window.is_flagged:
+        return window.succeeded > 0
     volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
-    hostile = window.is_scanner or window.is_flagged
-    return volume >= _TELLING or (hostile and window.succeeded > 0)
+    new = sum(bool(window.novel[at]) for at in _FOREIGN)
+    return volume >= _TELLING and new >= 2  # noqa: PLR2004 - one network more can be a launch

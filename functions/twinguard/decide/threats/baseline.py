@@ -25,7 +25,7 @@ DIMENSIONS = ("addresses", "networks", "countries", "kinds", "agents", "paths")
 KEPT = (30, 18, 12, 6, 12, 12)
 """So many values of each are kept: the encoded baseline stays below 4 kB."""
 
-PRIOR = ((0.5, 1.0), (0.3, 3.0), (0.15, 4.0), (0.15, 4.0), (0.25, 3.0), (0.5, 2.0))
+PRIOR = ((0.5, 1.0), (0.25, 3.0), (0.1, 4.0), (0.1, 4.0), (0.2, 3.0), (0.5, 2.0))
 """What keys in general show: new values in so many active hours, by dimension. A key of its own
 soon outweighs it. Countries and kinds of network change least."""
 
@@ -113,7 +113,7 @@ class Baseline(Struct):
     def maturity(self, hour: int) -> float:
         """How far the key is known at all, from 0 in its first hour towards 1."""
         known = self.active + self._days(hour)
-        return known / (known + 2)
+        return known / (known + 1)
 
     def activity(self, hour: int) -> float:
         """How often this hour of the week saw use, its neighbours included (clock changes)."""

@@ -16,7 +16,7 @@ from twinguard.decide.threats.hot import Episode, Hot, parts_of
 from twinguard.decide.threats.neighbours import Neighbours
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import RULES, Rules
-from twinguard.decide.threats.sources import GENERIC, LISTING, SCANNERS, Source
+from twinguard.decide.threats.sources import GENERIC, IDLE, LISTING, SCANNERS, Source
 from twinguard.decide.threats.values import Finding, KeyFacts, Place, ThreatLevel, Use
 
 _CUT = 512
@@ -131,6 +131,8 @@ class Watch:
         values = hot.strange.get(signature)
         if values is None:
             source, agent, path = self._reader.read(use)
+            if path in IDLE:
+                return False
             hour, base, rules = hot.tally.hour, hot.base, self.rules
             parts = parts_of(source, agent, path)
             novel = [p for p in parts if base.trust(p[0], p[1], hour, rules) < 1]
