@@ -25,6 +25,9 @@ from twinguard.peppers import Peppers
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
+_RAW = ("sk-", "sk_", "aiza", "xai-", "gsk_", "hf_", "ya29.", "tg_")
+"""How raw keys begin; a key id begins with hexadecimal digits."""
+
 COLOURS = {
     ThreatLevel.CRITICAL: "bold red",
     ThreatLevel.HIGH: "red",
@@ -37,7 +40,9 @@ COLOURS = {
 def main(
     *,
     environment: Annotated[str, typer.Option(help="production, staging, development, ci.")] = "",
-    replay: Annotated[Path | None, typer.Option(help="Events to read, JSONL or JSONL.gz.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Events: JSONL, JSONL.gz, - for standard input.")
+    ] = None,
     keys: Annotated[Path | None, typer.Option(help="Keys with quotas, JSONL.")] = None,
     geo: Annotated[Path | None, typer.Option(help="CSV: ip,country,network_kind,operator.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write findings to this file, JSONL.")] = None,
@@ -52,8 +57,8 @@ def main(
         bool, typer.Option("--simulate", help="Run documented attacks on made-up traffic.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of --simulate.")] = 1,
-    lenient: Annotated[
-        bool, typer.Option("--lenient", help="Count lines that cannot be read, and go on.")
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first line that cannot be read.")
     ] = False,
 ) -> None:
     """Find stolen API keys in recorded or growing logs of requests.
@@ -69,7 +74,11 @@ def main(
             _simulate(seed)
             return
         if replay is None:
-            raise Misconfigured("name what to read: --replay EVENTS.jsonl, or use --simulate")
+            raise Misconfigured(
+                "name what to read: --replay EVENTS.jsonl, - for standard input, or use --simulate"
+            )
+        if api_key == "-" and str(replay) == "-":
+            raise Misconfigured("--api-key - and --replay - both read standard input; keep one")
         if output is None and not (report or continuous or api_key):
             raise Misconfigured(
                 "name where findings go: --output DETECTIONS.jsonl; or --report for a summary"
@@ -79,7 +88,7 @@ def main(
         watch = Watch(known.values(), files.places_of(geo))
         source = files.Events(
             replay,
-            is_lenient=lenient,
+            is_strict=strict,
             is_followed=continuous,
             skipped=frozenset() if not name else files.others(keys, name),
         )
@@ -113,6 +122,11 @@ def _run(
 
 def _only(api_key: str) -> str:
     """The key id that is meant; a raw key is read from standard input only and let go at once."""
+    if api_key.lower().startswith(_RAW):
+        raise Misconfigured(
+            "--api-key takes a key id; what was given looks like a key itself, which now stands in"
+            " the shell's history: rotate it, and pass keys by --api-key - on standard input"
+        )
     if api_key != "-":
         return api_key
     return key_id_of(sys.stdin.readline().strip(), Peppers.read(files.environ()))

@@ -41,7 +41,9 @@ def few(life: Life) -> Iterator[Event]:
 def private(life: Life) -> Iterator[Event]:
     """Behind the firewall: private addresses or names of hosts, of which no file knows a thing."""
     pick = life.chance.random()
-    hosts = [f"10.{life.chance.randrange(9)}.4.{n}" for n in range(2, 2 + life.chance.randint(1, 9))]
+    hosts = [
+        f"10.{life.chance.randrange(9)}.4.{n}" for n in range(2, 2 + life.chance.randint(1, 9))
+    ]
     if pick < 0.4:
         hosts = [f"api-{n}.eu-west.prod.example.net" for n in range(3)]
     elif pick < 0.5:
@@ -52,7 +54,7 @@ def private(life: Life) -> Iterator[Event]:
 
 def builds(life: Life) -> Iterator[Event]:
     """Hosted runners: every job another address, many regions, two or three tools."""
-    tools = life.chance.sample(CLIENTS, 2) + ["curl/8.5.0"]
+    tools = [*life.chance.sample(CLIENTS, 2), "curl/8.5.0"]
     lands = ("US", "NL", "IE", "SG")[: life.chance.randint(1, 4)]
     for at in life.moments(life.work, life.chance.uniform(5, 40)):
         ip, tool = life.server(life.chance.choice(lands)), life.chance.choice(tools)
@@ -72,7 +74,9 @@ def handset(life: Life) -> Iterator[Event]:
             ip = turn.choice(fixed)
         else:
             kind = "mobile" if pick < 0.95 else "eyeball"
-            net = life.world.net(kind, life.home, carrier if kind == "mobile" else turn.randrange(5))
+            net = life.world.net(
+                kind, life.home, carrier if kind == "mobile" else turn.randrange(5)
+            )
             ip = life.world.ip(net, turn)
         yield life.say(at, ip, name)
 
@@ -102,7 +106,8 @@ def launch(life: Life) -> Iterator[Event]:
         machines += [life.server() for _ in range(life.chance.randint(3, 20))]
     ramp = life.change * DAY
     for at in life.moments(
-        lambda at: life.tide(at) * min(1, 0.1 + (at - ramp) / (2 * HOUR)), 10 * life.daily,
+        lambda at: life.tide(at) * min(1, 0.1 + (at - ramp) / (2 * HOUR)),
+        10 * life.daily,
         start=life.change,
     ):
         yield life.say(at, life.chance.choice(machines))
@@ -190,7 +195,9 @@ def checked(life: Life) -> Iterator[Event]:
         yield life.say(at, life.chance.choice(hosts))
     for number in range(int((life.days - begin) * 288)):
         at = begin * DAY + 300 * number
-        yield life.say(at, probes[number % 5], "GoogleStackdriverMonitoring-UptimeChecks", "/health")
+        yield life.say(
+            at, probes[number % 5], "GoogleStackdriverMonitoring-UptimeChecks", "/health"
+        )
 
 
 def failover(life: Life) -> Iterator[Event]:
@@ -248,6 +255,19 @@ def lambdas(life: Life) -> Iterator[Event]:
         yield life.say(at, life.server())
 
 
+def sisters(life: Life) -> Iterator[Event]:
+    """Several keys of one owner: the same machines, and the same new ones on the same day."""
+    place = drawn(f"{life.world.name} sisters")
+    land, cloud = place.choice(LANDS), place.randrange(4)
+    old, new = (life.world.net("hosting", land, cloud + step) for step in (0, 1))
+    machines = [life.world.ip(old, place) for _ in range(3)]
+    others = [life.world.ip(new, place) for _ in range(3)]
+    moves = life.days * place.uniform(0.4, 0.8)
+    for at in life.moments(life.tide, min(life.daily, 2000), 0.0):
+        hour = (at / DAY - moves) * 24 / 12
+        yield life.say(at, life.chance.choice(others if life.chance.random() < hour else machines))
+
+
 def weekly(life: Life) -> Iterator[Event]:
     """A report every seventh day."""
     host, begin = life.server(), life.starts + life.chance.uniform(0.1, 3)
@@ -261,5 +281,5 @@ def weekly(life: Life) -> Iterator[Event]:
 OWNERS: tuple[Owner, ...] = (
     *(backend, busy, few, private, builds, handset, nat, launch, batch, closing, journey, winter),
     *(rewrite, second_region, branch, checked, failover, load_test, migration, broken, new_lease),
-    *(lambdas, weekly, backend),
+    *(lambdas, weekly, sisters),
 )

@@ -14,7 +14,9 @@ from twinguard.standins.traffic_world import Event
 class Raid:
     """One theft: whose key, when, with what luck."""
 
-    def __init__(self, owner: Life, others: Sequence[Life], at: float, chance: random.Random) -> None:
+    def __init__(
+        self, owner: Life, others: Sequence[Life], at: float, chance: random.Random
+    ) -> None:
         self.owner, self.others, self.at, self.chance = owner, others, at, chance
         self.agent = chance.choice(THIEVES)
         known = owner.sample or [Event(at, owner.name, "", owner.agent, owner.paths[0], 200)]
@@ -88,7 +90,9 @@ def curious(raid: Raid) -> Iterator[Event]:
     ip = raid.ip("hosting")
     for number in range(12):
         path = f"/v1/{raid.chance.choice(('admin', 'keys', 'users', 'files', 'billing'))}/{number}"
-        yield raid.say(raid.at + 2 * number, ip, path=path, status=raid.chance.choice((401, 403, 404)))
+        yield raid.say(
+            raid.at + 2 * number, ip, path=path, status=raid.chance.choice((401, 403, 404))
+        )
     for at in raid.pace(5, 1, 120):
         yield raid.say(at, ip)
 
@@ -172,6 +176,4 @@ def poison(raid: Raid) -> Iterator[Event]:
 CORE: tuple[Theft, ...] = (
     *(scraped, sold, flood, elsewhere, teleport, curious, list_of_keys, night),
 )
-EVASIVE: tuple[Theft, ...] = (
-    *(trickle, neighbour, same_cloud, copycat, pool, visits, poison),
-)
+EVASIVE: tuple[Theft, ...] = (*(trickle, neighbour, same_cloud, copycat, pool, visits, poison),)

@@ -41,7 +41,8 @@ class Internet:
     """Networks, addresses in them, and a file of places that knows most, some or none of them."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = drawn(f"second world {seed}")
+        self.name = f"second world {seed}"
+        self.chance = drawn(self.name)
         self.geo: dict[str, tuple[str, str, str]] = {}
         self.covered = self.chance.choice((1.0, 1.0, 1.0, 0.97, 0.6, 0.0))
         self.is_long = self.chance.random() < 0.2

@@ -104,15 +104,20 @@ class Baseline(Struct):
     def churn(self, dimension: int, hour: int) -> float:
         """New values expected in an active hour; what is usual for keys while little is known."""
         values, hours = PRIOR[dimension]
-        return (self.new[dimension] + values) / (self.active + hours + self._days(hour))
+        return (self.new[dimension] + values) / (self.active + hours + self._shown(hour))
 
-    def _days(self, hour: int) -> float:
-        """Days of its life, up to seven: a weekly job has few hours, but they are no accident."""
-        return min(7.0, (hour - self.since) / DAY) if self.active else 0.0
+    def _shown(self, hour: int) -> float:
+        """What its life shows besides active hours: days, up to seven, and the requests' decades.
+
+        A weekly job has few hours, but they are no accident, and a busy one shows more."""
+        if not self.active:
+            return 0.0
+        decades = math.log10(1 + self.avg_requests_per_hour * self.active) / 2
+        return min(7.0, (hour - self.since) / DAY) + decades
 
     def maturity(self, hour: int) -> float:
         """How far the key is known at all, from 0 in its first hour towards 1."""
-        known = self.active + self._days(hour)
+        known = self.active + self._shown(hour)
         return known / (known + 1)
 
     def activity(self, hour: int) -> float:
