@@ -33,7 +33,8 @@ def second_traffic(seed: int, days: int = 21, keys: int = 72, *, rounds: int = 2
         life = victims[number % len(victims)]
         young = life.starts + chance.choice((0.2, 1, 3, 6, 9))
         at = chance.uniform(min(young, days - 3), days - 2) * DAY
-        others = chance.sample([one for one in lives if one is not life], min(10, keys - 1))
+        used = [one for one in lives if one is not life and one.starts + 0.2 < at / DAY]
+        others = chance.sample(used, min(10, len(used)))
         stolen = _until(days, sorted(islice(theft(Raid(life, others, at, chance)), MOST)))
         name = theft.__name__
         made = Theft(f"{name}-{number}", name, theft in CORE, life.shape, life.name)

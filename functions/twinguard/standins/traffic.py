@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 from twinguard.standins.traffic_attacks import CORE, EVASIVE, Attack, Thief
-from twinguard.standins.traffic_keys import DAY, Key
+from twinguard.standins.traffic_keys import DAY, HOUR, Key
 from twinguard.standins.traffic_shapes import SHAPES
 from twinguard.standins.traffic_world import Event, World, drawn
 
@@ -67,8 +67,8 @@ def traffic(
 ) -> Traffic:
     """Keys of all shapes, and every attack `rounds` times, each on another key if there are some.
 
-    A third of the keys is never attacked; the first attacks come when there is half a day of
-    past, the last when there are three weeks."""
+    A third of the keys is never attacked; the first attacks come hours after a key's first use, the
+    last when there are three weeks of past."""
     chance = drawn(f"traffic {seed}")
     world = World(seed)
     shapes = list(SHAPES)
@@ -84,7 +84,8 @@ def traffic(
     for number, attack in enumerate(planned):
         key = victims[number % len(victims)]
         earliest = chance.choice((0.5, 2, 5, 8))
-        at = chance.uniform(earliest, days - 2) * DAY
+        used = next((hour for hour in range(days * 24) if key.rate(hour * HOUR + 1) > 0), 0)
+        at = max(chance.uniform(earliest, days - 2) * DAY, (used + 6) * HOUR)
         name = f"{attack.__name__}-{number}"
         others = [other for other in owners if other is not key]
         thief = Thief(name, key, others, at, f"{seed} {name}")
