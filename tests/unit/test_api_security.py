@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from threats import AGENT, AWAY, CALL, PLACES, START, owned, use
 from twinguard.cli.api_security import app
+from twinguard.cli.baselines import app as baselines
 from twinguard.cli.security_monitor import APISecurityMonitor, key_id_of
 from twinguard.decide.threats.values import ThreatLevel
 from twinguard.errors import Misconfigured
@@ -215,6 +216,21 @@ def test_a_key_is_reported_with_what_is_usual_for_it(events, geo):
     assert done.exit_code == 0
     assert '"typical_countries": [' in done.output
     assert "key-1" in done.output
+
+
+def test_a_replay_starts_from_what_was_learned(events, geo, tmp_path):
+    """The theft comes in a log of its own, where nothing is known of the key."""
+    learned, theft, output = (tmp_path / name for name in ("b.jsonl", "t.jsonl", "o.jsonl"))
+    theft.write_text("\n".join(map(line, THEFT)) + "\n")
+    taught = [str(one) for one in ("learn", events, "--geo", geo, "--file", learned)]
+    assert CliRunner().invoke(baselines, taught).exit_code == 0
+    ran("--replay", theft, "--geo", geo, "--output", output)
+    cold = written(output)
+    done = ran("--replay", theft, "--geo", geo, "--baselines", learned, "--output", output)
+
+    assert done.exit_code == 0
+    assert cold == []
+    assert {one["threat_level"] for one in written(output)} & {"HIGH", "CRITICAL"}
 
 
 def test_a_raw_key_is_read_from_standard_input_and_never_shown(events, monkeypatch):

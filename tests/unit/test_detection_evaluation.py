@@ -43,7 +43,7 @@ def test_owners_are_left_alone_far_more_than_by_the_literal_rules(results):
 
 @pytest.mark.parametrize("make", [traffic, second_traffic])
 def test_the_same_seed_makes_the_same_traffic_in_time_order(make):
-    one, other = (list(make(7, days=5, keys=18, rounds=1).events) for _ in range(2))
+    one, other = (list(make(7, days=4, keys=12, rounds=1).events) for _ in range(2))
 
     assert one == other
     assert [event.at for event in one] == sorted(event.at for event in one)

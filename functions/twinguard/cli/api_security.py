@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from twinguard.cli import api_security_files as files
+from twinguard.cli.baselines import read, words
 from twinguard.cli.exits import exiting
 from twinguard.cli.security_monitor import key_id_of
 from twinguard.config import environment_named
@@ -45,6 +46,9 @@ def main(
     ] = None,
     keys: Annotated[Path | None, typer.Option(help="Keys with quotas, JSONL.")] = None,
     geo: Annotated[Path | None, typer.Option(help="CSV: ip,country,network_kind,operator.")] = None,
+    baselines: Annotated[
+        Path | None, typer.Option(help="Start from what `make baseline` learned.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write findings to this file, JSONL.")] = None,
     api_key: Annotated[
         str, typer.Option(help="Only this key id; - reads a key from standard input.")
@@ -85,7 +89,8 @@ def main(
             )
         only = _only(api_key)
         known = files.keys_of(keys, name)
-        watch = Watch(known.values(), files.places_of(geo))
+        learned = read(baselines) if baselines is not None else {}
+        watch = Watch(known.values(), files.places_of(geo), baselines=learned)
         source = files.Events(
             replay,
             is_strict=strict,
@@ -164,13 +169,7 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
     console.print(table)
     if only and (baseline := watch.baseline(only)) is not None:
         console.print_json(
-            data={
-                "avg_requests_per_hour": round(baseline.avg_requests_per_hour, 1),
-                "typical_hours": baseline.typical_hours,
-                "typical_countries": baseline.typical_countries,
-                "typical_ips": baseline.typical_ips[:10],
-                "max_concurrent_ips": baseline.max_concurrent_ips,
-            }
+            data={name: value for name, value in words(baseline).items() if name != "learned"}
         )
 
 
