@@ -30,11 +30,14 @@ _TELLING = 2.0
 
 
 class Assessment(Struct, frozen=True):
-    """The level of a window, None for nothing; the signals behind it, the strongest first."""
+    """The level of a window, None for nothing; the signals behind it, the strongest first.
+
+    `needed` are the bits that each level takes of strange use, from LOW on."""
 
     level: ThreatLevel | None
     bits: float
     signals: tuple[Signal, ...]
+    needed: tuple[float, ...] = ()
 
 
 def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assessment:
@@ -42,11 +45,17 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     signals = [detect(use, window, baseline, rules) for detect in DETECTORS]
     signals.sort(key=lambda signal: -signal.bits)
     bits = sum(signal.bits for signal in signals)
-    if window.strange:
-        level = _of_strange(use, window, baseline, signals, rules)
-    else:
-        level = _of_known(signals)
-    return Assessment(level, bits, tuple(signals))
+    if not window.strange:
+        return Assessment(_of_known(signals), bits, tuple(signals))
+    youth = max(0.0, 1 - (window.hour - baseline.since) / rules.young_hours)
+    limits = (rules.low, rules.medium, rules.high, rules.critical)
+    needed = tuple(limit + rules.young_bits * youth for limit in limits)
+    floors = tuple(least * (1 + rules.young_requests * youth) for least in rules.requests)
+    found = None
+    for level, limit, least in zip(ThreatLevel, needed, floors, strict=True):
+        if bits >= limit and window.strange >= least:
+            found = level
+    return Assessment(_of_strange(found, use, window, signals), bits, tuple(signals), needed)
 
 
 def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel) -> Finding:
@@ -57,6 +66,7 @@ def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel
     }
     evidence: dict[str, Fact] = {
         "bits": round(assessment.bits, 1),
+        "bits_needed": round(assessment.needed[level.rank - 1], 1) if assessment.needed else None,
         "reasons": reasons,
         "strange_requests": window.strange,
         "strange_since": round(window.since) if window.strange else None,
@@ -79,16 +89,9 @@ def _of_known(signals: Sequence[Signal]) -> ThreatLevel | None:
 
 
 def _of_strange(
-    use: Use, window: Window, baseline: Baseline, signals: Sequence[Signal], rules: Rules
+    found: ThreatLevel | None, use: Use, window: Window, signals: Sequence[Signal]
 ) -> ThreatLevel | None:
-    limits = (rules.low, rules.medium, rules.high, rules.critical)
-    youth = max(0.0, 1 - (window.hour - baseline.since) / rules.young_hours)
-    bits = sum(signal.bits for signal in signals) - rules.young_bits * youth
-    found = None
-    for level, limit, least in zip(ThreatLevel, limits, rules.requests, strict=True):
-        if bits < limit or window.strange < least * (1 + rules.young_requests * youth):
-            break
-        found = level
+    """The level that bits and requests reach, lowered where too little agrees."""
     if found is not None and _is_at_home(use, window):
         return min(found, ThreatLevel.MEDIUM, key=lambda level: level.rank)
     agreeing = [signal for signal in signals if signal.bits >= _TELLING]
