@@ -169,6 +169,25 @@ def test_places_of_unknown_kinds_and_unreadable_letters_do_no_harm(events, tmp_p
     assert written(output)[0]["evidence"]["new_countries"] == ["RU"]
 
 
+@pytest.mark.parametrize("harm", [lambda data: data[:-20], lambda data: data[:60] + b"\0" * 60])
+def test_a_damaged_archive_is_named(events, tmp_path, harm):
+    packed = tmp_path / "events.jsonl.gz"
+    packed.write_bytes(harm(gzip.compress(events.read_bytes())))
+    done = ran("--replay", packed, "--output", tmp_path / "o.jsonl")
+
+    assert done.exit_code == 2
+    assert f"{packed} cannot be read" in done.output
+
+
+def test_a_geo_field_without_end_is_named(events, tmp_path):
+    geo = tmp_path / "geo.csv"
+    geo.write_text("ip,country,network_kind,operator\n9.9.9.9,US,hosting," + "x" * 200_000 + "\n")
+    done = ran("--replay", events, "--geo", geo, "--report")
+
+    assert done.exit_code == 2
+    assert f"{geo} cannot be read" in done.output
+
+
 def test_events_come_from_standard_input(events, geo, tmp_path):
     plain, piped = tmp_path / "plain.jsonl", tmp_path / "piped.jsonl"
     ran("--replay", events, "--geo", geo, "--output", plain)
@@ -189,7 +208,8 @@ def test_events_come_from_standard_input(events, geo, tmp_path):
         (["--replay", "none.jsonl", "--report"], "none.jsonl cannot be read"),
         (["--replay", "none.jsonl"], "--output DETECTIONS.jsonl"),
         (["--replay", "none.jsonl.gz", "--continuous"], "does not grow"),
-        (["--replay", "none.jsonl", "--api-key", "sk-proj-abc"], "standard input"),
+        (["--api-key", "sk-xxxxx"], "rotate it"),
+        (["--replay", "none.jsonl", "--api-key", "AIzaSy"], "standard input"),
         (["--replay", "-", "--api-key", "-"], "keep one"),
     ],
 )

@@ -73,6 +73,7 @@ def main(
 
     Exit codes: 0 done, 2 wrong usage or a file that cannot be read."""
     with exiting():
+        _refuse_raw(api_key)
         name = environment_named(environment).value if environment else ""
         if simulate:
             _simulate(seed)
@@ -100,7 +101,7 @@ def main(
         found = _run(watch, source, output, only, is_live=continuous)
         if report or api_key:
             _report(watch, found, only)
-        _tell(watch, source, found, output)
+        _tell(watch, source, found, output, only)
 
 
 def _run(
@@ -125,13 +126,16 @@ def _run(
     return found
 
 
-def _only(api_key: str) -> str:
-    """The key id that is meant; a raw key is read from standard input only and let go at once."""
+def _refuse_raw(api_key: str) -> None:
     if api_key.lower().startswith(_RAW):
         raise Misconfigured(
             "--api-key takes a key id; what was given looks like a key itself, which now stands in"
             " the shell's history: rotate it, and pass keys by --api-key - on standard input"
         )
+
+
+def _only(api_key: str) -> str:
+    """The key id that is meant; a raw key is read from standard input only and let go at once."""
     if api_key != "-":
         return api_key
     return key_id_of(sys.stdin.readline().strip(), Peppers.read(files.environ()))
@@ -173,11 +177,15 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
         )
 
 
-def _tell(watch: Watch, source: files.Events, found: list[Finding], output: Path | None) -> None:
+def _tell(
+    watch: Watch, source: files.Events, found: list[Finding], output: Path | None, only: str
+) -> None:
     levels = Counter(finding.threat_level for finding in found)
     counted = ", ".join(f"{levels[level]} {level}" for level in reversed(ThreatLevel))
     where = f" in {output}" if output else ""
     typer.echo(f"{source.read:,} events, {len(found)} findings{where}: {counted}", err=True)
+    if only and watch.baseline(only) is None:
+        typer.echo(f"no event of key {only}; --report without --api-key lists keys", err=True)
     if source.unreadable:
         typer.echo(f"{source.unreadable} lines could not be read; first: {source.first}", err=True)
     if watch.late:

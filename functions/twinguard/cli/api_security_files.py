@@ -12,6 +12,7 @@ import gzip
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -252,7 +253,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError) as err:
+    except (OSError, EOFError, zlib.error, csv.Error) as err:
         raise Misconfigured(f"{path} cannot be read: {err}") from err
 
 

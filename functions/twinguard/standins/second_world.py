@@ -96,7 +96,7 @@ class Life:
         self.paths = chance.choice(PATHS)
         self.agent = chance.choice(CLIENTS)
         self.sample: list[Event] = []
-        """The owner's last requests, for a thief who copies them."""
+        """The owner's first requests, for a thief who copies them."""
 
     def server(self, land: str = "", cloud: int = 0) -> str:
         """An address in the owner's cloud, or `cloud` places further on in the list."""
