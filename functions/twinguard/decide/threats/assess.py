@@ -47,7 +47,10 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     bits = sum(signal.bits for signal in signals)
     if not window.strange:
         return Assessment(_of_known(signals), bits, tuple(signals))
-    youth = max(0.0, 1 - (window.hour - baseline.since) / rules.young_hours)
+    is_burst = any(signal.bits for signal in signals if signal.detector is Detector.BURST)
+    # What is over every limit needs no past to be compared with.
+    age = rules.young_hours if is_burst else window.hour - baseline.since
+    youth = max(0.0, 1 - age / rules.young_hours)
     limits = (rules.low, rules.medium, rules.high, rules.critical)
     needed = tuple(limit + rules.young_bits * youth for limit in limits)
     floors = tuple(least * (1 + rules.young_requests * youth) for least in rules.requests)

@@ -79,7 +79,8 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     if window.novel[COUNTRY]:
         parts["new_country"] = 2.0 * weight
     if best and _is_rollout(window, baseline):
-        parts["servers_with_the_usual_agent"] = -4.0 * weight
+        is_sure = NetworkKind.HOSTING in window.kinds
+        parts["servers_with_the_usual_agent"] = (-4.0 if is_sure else -2.0) * weight
     if window.novel[KIND]:
         kinds = {one.value for one in window.novel[KIND]}
         parts["new_kind_of_network"] = 2.5 * weight if kinds & _SERVERS else 2.0 * weight
@@ -108,7 +109,8 @@ def _is_rollout(window: Window, baseline: Baseline) -> bool:
     """A key that lives on servers only is used from other servers, by the same program."""
     if window.novel[AGENT] or window.novel[KIND]:
         return False
-    return set(window.kinds) <= _MACHINES and set(baseline.seen[KIND]) <= _MACHINES
+    usual = set(baseline.seen[KIND])
+    return NetworkKind.HOSTING in usual and usual <= _MACHINES and set(window.kinds) <= _MACHINES
 
 
 _PEOPLE = {NetworkKind.EYEBALL, NetworkKind.MOBILE}
@@ -194,7 +196,7 @@ def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Sig
     settled = min(1.0, (window.hour - baseline.since) / 168)
     due = 1 - settled * (1 - baseline.activity(window.hour))
     is_same_program = not window.novel[AGENT]
-    if is_same_program and window.at - window.known_at > rules.quiet_seconds:
+    if window.at - window.known_at > rules.quiet_seconds and _has_moved(window, baseline):
         due = 1.0  # Whoever moved to another time zone brings the usual volume at other hours.
     usual = 1 + baseline.strange_hour + 0.1 * baseline.avg_requests_per_hour * due
     more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
