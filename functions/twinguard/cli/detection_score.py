@@ -19,6 +19,19 @@ _AFTER = 86400.0
 
 _MEDIUM, _HIGH, _CRITICAL = 2, 3, 4
 
+LINES = (
+    "core ≥ MEDIUM",
+    "core ≥ HIGH",
+    "evasive ≥ MEDIUM",
+    "evasive ≥ HIGH",
+    "median time to HIGH",
+    "served before HIGH",
+    "key-days, wrong HIGH+",
+    "key-days, any wrong",
+    "wrong CRITICAL / million",
+)
+"""What `Sums.summary` says."""
+
 
 class Case(Struct, frozen=True):
     """One theft and what became of it: levels' ranks, seconds to HIGH, requests before it."""
@@ -91,7 +104,7 @@ class Sums(Struct):
         }
 
     def summary(self) -> tuple[str, ...]:
-        """One line: thefts found, how fast, what was served, what was wrong."""
+        """In the order of LINES: thefts found, how fast, what was served, what was wrong."""
         core = _figures([case for case in self.cases if case.is_core])
         evasive = _figures([case for case in self.cases if not case.is_core])
         both, days = _figures(self.cases), max(1, self.key_days)

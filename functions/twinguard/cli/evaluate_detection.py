@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from twinguard.cli.detection_score import Score, Sums, scored
+from twinguard.cli.detection_score import LINES, Score, Sums, scored
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import KeyFacts, NetworkKind, Place, Use
 from twinguard.standins.literal_rules import LiteralRules
@@ -139,11 +139,11 @@ def _table(name: str, sums: Sums) -> Table:
 def _compared(found: dict[str, Sums]) -> Table:
     """Detection and strategy.md's literal rules, line by line."""
     table = Table(title="compared", title_justify="left")
-    heads = ("", "core ≥ MEDIUM", "≥ HIGH", "evasive ≥ MEDIUM", "≥ HIGH", "time to HIGH", "served")
-    for column in (*heads, "wrong HIGH+ key-days", "wrong key-days", "wrong CRITICAL / million"):
+    names = sorted(found, key=lambda name: (name.partition(", ")[2], name))
+    for column in ("", *(name.replace(", ", "\n", 1) for name in names)):
         table.add_column(column, justify="right" if column else "left")
-    for name in sorted(found, key=lambda name: (name.partition(", ")[2], name)):
-        table.add_row(name, *found[name].summary())
+    for row in zip(LINES, *(found[name].summary() for name in names), strict=True):
+        table.add_row(*row)
     return table
 
 
