@@ -112,7 +112,8 @@ def main(
     for name, sums in found.items():
         if name.startswith("detection"):
             console.print(_table(name, sums))
-    console.print(_compared(found))
+    for author in AUTHORS:
+        console.print(_compared(author, found))
     if misses:
         console.print(*wrong, sep="\n", markup=False)
 
@@ -136,11 +137,11 @@ def _table(name: str, sums: Sums) -> Table:
     return table
 
 
-def _compared(found: dict[str, Sums]) -> Table:
+def _compared(author: str, found: dict[str, Sums]) -> Table:
     """Detection and strategy.md's literal rules, line by line."""
-    table = Table(title="compared", title_justify="left")
-    names = sorted(found, key=lambda name: (name.partition(", ")[2], name))
-    for column in ("", *(name.replace(", ", "\n", 1) for name in names)):
+    table = Table(title=f"{author}, compared", title_justify="left")
+    names = sorted(name for name in found if f", {author}, " in name)
+    for column in ("", *(name.replace(f", {author}, ", "\n") for name in names)):
         table.add_column(column, justify="right" if column else "left")
     for row in zip(LINES, *(found[name].summary() for name in names), strict=True):
         table.add_row(*row)
