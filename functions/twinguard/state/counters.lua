@@ -45,7 +45,7 @@ end
 -- The short way of most uses, before anything else is even defined, for that takes longer than all
 -- of this: known use of a key that nothing holds back. What goes beyond it takes the long way,
 -- from the beginning: nothing was written.
-if ARGV[1] == 'observe' and not q.novel then
+if ARGV[1] == 'observe' and not q.novel and not q.idle then
   local kept = call('MGET', HOT, ID .. 'block', KEYS[1])
   local s = kept[1] and cmsgpack.unpack(kept[1])
   local at = q.at
@@ -371,7 +371,9 @@ local function observe()
       note_values(q.values)
     end
   end
-  if q.strange then
+  if q.idle then -- counted only
+    is_due = false
+  elseif q.strange then
     is_due, is_news = stranger(s, q, at)
   elseif q.novel then
     is_due = known(s, q, at)

@@ -90,6 +90,8 @@ class RedisCounters:
         if is_fine and (signature in known.familiar or signature in known.strange):
             return
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
+        if seen.is_idle:
+            return
         if is_fine or seen.is_strange:
             fields = self._ending(use, seen, known.hour, at, is_fine=is_fine)
             self._run(use.key_id, b"settle", **fields)
@@ -152,6 +154,8 @@ class RedisCounters:
             failed = {"failed": use.path[:CUT]} if use.status >= FAILED else {}
             return fields | kept | failed, None
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
+        if seen.is_idle:
+            return fields | {"idle": True}, None
         fields |= self._told_of(known, use, seen)
         if use.status < FAILED and not is_open:
             fields["values"] = _values(seen)

@@ -12,7 +12,7 @@ from twinguard.decide.threats.detectors import surprise
 from twinguard.decide.threats.hot import parts_of
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import Rules
-from twinguard.decide.threats.sources import GENERIC, LISTING, SCANNERS, Source
+from twinguard.decide.threats.sources import GENERIC, IDLE, LISTING, SCANNERS, Source
 from twinguard.decide.threats.values import ThreatLevel, Use
 
 CUT = 512
@@ -43,6 +43,11 @@ class Sighting(Struct, frozen=True):
         """True for what the key is not used to."""
         return self.bits >= STRANGE
 
+    @property
+    def is_idle(self) -> bool:
+        """True where a use asks for nothing: it is counted, and neither judged nor learned."""
+        return self.path in IDLE
+
 
 class Words(Struct, frozen=True):
     """What a stranger's use says besides being new."""
@@ -66,6 +71,8 @@ class Told(Struct, frozen=True):
 def sighted(use: Use, hour: int, base: Baseline, reader: Reader, rules: Rules) -> Sighting:
     """How a use looks in that hour."""
     source, agent, path = reader.read(use)
+    if path in IDLE:
+        return Sighting(source, agent, path, (), (), 0.0)
     parts = parts_of(source, agent, path)
     novel = tuple(part for part in parts if base.trust(part[0], part[1], hour, rules) < 1)
     bits = base.maturity(hour) * max(
