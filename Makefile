@@ -26,7 +26,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: evaluate-detection
-.PHONY: gateway
+.PHONY: gateway batch
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
@@ -87,6 +87,11 @@ rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is du
 gateway: $(VENV)/.cli ## Serve models within budgets on this machine: ENV=dev, PORT=8790, DEMO=1 to try it
 	$(call needs,ENV,dev)
 	@$(CLI).gateway --env $(ENV) $(if $(PORT),--port $(PORT)) $(if $(DEMO),--demo)
+
+batch: $(VENV)/.cli ## Send requests that can wait, at half price: FILE=a.jsonl ENV=staging TENANT=acme, APPLY=1
+	$(call needs,FILE,requests.jsonl)$(call needs,ENV,staging)$(call needs,TENANT,acme)
+	@$(CLI).batch --env $(ENV) --file $(FILE) --tenant $(TENANT) \
+		$(if $(FEATURE),--feature $(FEATURE)) $(if $(TO),--output $(TO)) $(if $(WAIT),--wait) $(changes)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)

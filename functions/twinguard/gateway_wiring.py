@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.ledger import Scope
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.attempts import Attempts
+from twinguard.llm.batch_api import BatchApi
 from twinguard.llm.budgets import budgets_of
 from twinguard.llm.cache import open_cache
 from twinguard.llm.doorkeeper import Doorkeeper
@@ -34,8 +36,9 @@ from twinguard.llm.ledger_kept import KeptLedger
 from twinguard.llm.limits import open_limits
 from twinguard.llm.meter import Meter
 from twinguard.llm.mock import Mock, Recorder
+from twinguard.llm.offline import Offline
 from twinguard.llm.prices import Prices
-from twinguard.llm.providers import Providers, Sender
+from twinguard.llm.providers import OPENAI_ADDRESS, Providers, Sender
 from twinguard.llm.serving import Serving
 from twinguard.llm.upkeep import Upkeep
 from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
@@ -46,7 +49,7 @@ from twinguard.ports import Records
 from twinguard.secret_text import SecretText
 from twinguard.wiring import WRONG_SETTINGS, policy_from
 
-__all__ = ["SECRETS", "Parts", "application", "parts_from"]
+__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from"]
 
 SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 """Settings whose values are cut out of every log line."""
@@ -128,6 +131,23 @@ def parts_from(
 
     doorkeeper = Doorkeeper(keys, _now, known)
     return Parts(Gateway(policy, doorkeeper, serving, upkeep.begin, close), ledger, meter)
+
+
+@contextmanager
+def offline_from(policy: Policy, env: Mapping[str, str], records: Records) -> Iterator[Offline]:
+    """What sends batches; at the end the ledger's sums and the usage lines are written down."""
+    book = Book(records, policy.retention)
+    counters = env.get("TWINGUARD_COUNTERS", MEMORY)
+    ledger = KeptLedger(
+        open_ledger(counters, policy.environment.value, budgets_of(policy), book.known), book
+    )
+    teller = Teller(_usage_log(env))
+    api = BatchApi(_openai(env) or OPENAI_ADDRESS, KeyFiles(env).key_of(OPENAI))
+    try:
+        yield Offline(policy, ledger, Prices(), records, api, teller, _now)
+    finally:
+        ledger.flush()
+        teller.close()
 
 
 def _now() -> dt.datetime:
