@@ -27,7 +27,6 @@ from ledgers import (
 )
 from twinguard.decide.ledger import (
     MOST,
-    REMEMBERED,
     Budgets,
     Held,
     Known,
@@ -41,6 +40,7 @@ from twinguard.decide.ledger import (
     Settlement,
     Standing,
 )
+from twinguard.decide.ledger_rules import REMEMBERED
 
 NOVEMBER = Period("2026-11")
 LEASE = 60

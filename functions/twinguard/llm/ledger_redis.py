@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from twinguard.decide import ledger as rules
+from twinguard.decide import ledger_rules as rules
 from twinguard.decide.ledger import (
     Budgets,
     Held,
@@ -25,8 +25,9 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
-    State,
+    period_of,
 )
+from twinguard.decide.ledger_rules import State
 from twinguard.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class RedisLedger:
         self._clock = clock
         self._tag = f"{{twinguard:{environment}}}"
         self._fixed = [f"{self._tag}:{name}" for name in ("ledger", "leases", "limits")]
-        self._period = rules.period_of(_EPOCH)
+        self._period = period_of(_EPOCH)
 
     def hold(
         self,
@@ -175,7 +176,7 @@ class RedisLedger:
             answer = ask(period)
             if answer[0] != "period":
                 return period, answer
-            self._period = rules.period_of(_time(answer[1]))
+            self._period = period_of(_time(answer[1]))
         raise Unavailable("Redis: the server's clock jumps between months; check it")
 
     def _of(self, held: Held, command: str, arguments: list[str]) -> _Answer:
@@ -189,8 +190,8 @@ class RedisLedger:
         answer = self._sent(command, keys, arguments)
         if answer[0] != "lost":
             return answer
-        period = rules.period_of(_time(answer[1]))
-        for lost in {rules.period_of(period.start - _MICROSECOND), also or period} - {period}:
+        period = period_of(_time(answer[1]))
+        for lost in {period_of(period.start - _MICROSECOND), also or period} - {period}:
             self.raise_to(lost, self._restore(lost).spent, last=False)
         known = self._restore(period)
         for limit in known.limits:
