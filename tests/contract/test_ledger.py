@@ -480,7 +480,7 @@ STEP = st.one_of(
     st.tuples(st.just("hold"), st.integers(0, 12), SCOPES, st.integers(0, 60), st.integers(1, 90)),
     st.tuples(st.just("settle"), st.integers(0, 12), st.integers(0, 70)),
     st.tuples(st.just("release"), st.integers(0, 12)),
-    st.tuples(st.just("passes"), st.sampled_from([0.5, 1, 30, 60, 90, 25_200, -2])),
+    st.tuples(st.just("passes"), st.sampled_from([0.5, 1, 30, 60, 90, 10_800, -2])),
     st.tuples(st.just("month"), st.just(0)),
     st.tuples(st.just("limit"), st.integers(0, 120), st.integers(1, 5), st.integers(1, 200)),
 )

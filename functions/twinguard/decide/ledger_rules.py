@@ -30,7 +30,7 @@ from twinguard.decide.money import money
 PATIENCE: Final = 10
 """Seconds after which it is worth to ask again while calls under way hold the budget."""
 
-REMEMBERED: Final = dt.timedelta(hours=6)
+REMEMBERED: Final = dt.timedelta(hours=2)
 """How long after its lease an attempt is known, so that it is settled once only."""
 
 
