@@ -35,7 +35,7 @@ from twinguard.decide.ledger import (
     period_of,
 )
 from twinguard.errors import BadEvent, Misconfigured, Unavailable
-from twinguard.llm.budgets import budgets_of, environment_of
+from twinguard.llm.budgets import budgets_of, environment_of, written
 from twinguard.llm.ledger import KeepsCount, open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.llm.ledger_events import counted
@@ -72,13 +72,7 @@ class Office:
         """How scopes stand: by the ledger itself, else by what gateways wrote down of it."""
         if self.ledger is not None:
             return self.ledger.totals(scopes)
-        limits, budgets = {limit.scope: limit for limit in known.limits}, budgets_of(self.policy)
-        found = []
-        for scope in scopes:
-            limit = rules.limit_now(budgets, scope, limits.get(scope), self.desk.now)
-            spent = known.spent.get(scope, 0)
-            found.append(Standing(scope, self.period, limit.nanos, spent, 0, limit.generation))
-        return tuple(found)
+        return written(budgets_of(self.policy), known, scopes, self.desk.now)
 
 
 @app.command()
