@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+import servers
 from ledgers import (
     ACME,
     CHAT,
@@ -23,11 +25,11 @@ from ledgers import (
     STAGING,
     Clock,
     made,
+    nothing,
     redis_ledger,
 )
 from twinguard.decide.ledger import (
     MOST,
-    REMEMBERED,
     Budgets,
     Held,
     Known,
@@ -41,6 +43,10 @@ from twinguard.decide.ledger import (
     Settlement,
     Standing,
 )
+from twinguard.decide.ledger_rules import REMEMBERED
+from twinguard.errors import Misconfigured
+from twinguard.llm.ledger import open_ledger
+from twinguard.llm.ledger_redis import RedisLedger, connected
 
 NOVEMBER = Period("2026-11")
 LEASE = 60
@@ -474,7 +480,7 @@ STEP = st.one_of(
     st.tuples(st.just("hold"), st.integers(0, 12), SCOPES, st.integers(0, 60), st.integers(1, 90)),
     st.tuples(st.just("settle"), st.integers(0, 12), st.integers(0, 70)),
     st.tuples(st.just("release"), st.integers(0, 12)),
-    st.tuples(st.just("passes"), st.sampled_from([0.5, 1, 30, 60, 90, 25_200, -2])),
+    st.tuples(st.just("passes"), st.sampled_from([0.5, 1, 30, 60, 90, 10_800, -2])),
     st.tuples(st.just("month"), st.just(0)),
     st.tuples(st.just("limit"), st.integers(0, 120), st.integers(1, 5), st.integers(1, 200)),
 )
@@ -589,3 +595,37 @@ def test_every_key_of_redis_but_the_fixed_ones_ends_by_itself(redis_server):
 
     lasting = {key for key in keys if ledger._client.pttl(key) == -1}
     assert lasting == {f"{{twinguard:ends}}:{name}" for name in ("ledger", "leases")}
+
+
+def test_a_ledger_in_a_real_cluster_keeps_its_promises(redis_server, tmp_path):
+    """A script may only touch what is on its own shard, undeclared keys included."""
+    del redis_server  # only skips where there is none
+    cluster = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+    with servers.redis(tmp_path, *cluster) as server:
+        with redis.Redis(port=server.port) as node:
+            node.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while b"cluster_state:ok" not in node.execute_command("CLUSTER", "INFO"):
+                continue
+        address = f"redis://127.0.0.1:{server.port}/0?cluster=true"
+        client = connected(address, timeout=10)
+        ledger = RedisLedger(client, "staging", BUDGETS, restore=nothing)
+        ledger.settle(taken(ledger, "r1", 30), 12)
+        taken(ledger, "r2", 30)
+
+        assert taken(ledger, "r3", 30).reason is Reason.BUDGET_HELD
+        assert stands(ledger, ACME) == (12, 30)
+        client.close()
+
+
+@pytest.mark.parametrize("address", ["redis://h:1/0?iam=true", "redis://h:nowhere/0", "http://h"])
+def test_an_address_that_names_no_ledger_is_refused_by_the_settings_name(address):
+    with pytest.raises(Misconfigured, match="TWINGUARD_COUNTERS"):
+        open_ledger(address, "staging", BUDGETS, nothing)
+
+
+def test_an_address_names_its_ledger(redis_server):
+    address = redis_server.environment["TWINGUARD_COUNTERS"]
+    for url in ("memory://", address):
+        ledger = open_ledger(url, "opened", BUDGETS, nothing)
+
+        assert ledger.totals([ACME])[0].limit == 50

@@ -70,9 +70,9 @@ Restore = Callable[[Period], Known]
 
 
 def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) -> KeepsCount:
-    """The ledger a URL names: `memory://`, `redis://host:port/0`, `rediss://…`.
+    """The ledger a URL names: `memory://`, `redis://host:port/0`, `rediss://…`, a cluster's too.
 
-    Misconfigured where it names none. Nothing is contacted before the first call."""
+    Misconfigured where it names none. A server is first asked when it is needed, a cluster now."""
     scheme = url.partition("://")[0]
     if scheme == "memory":
         from twinguard.llm.ledger_memory import MemoryLedger
@@ -84,5 +84,5 @@ def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) 
         return RedisLedger(connected(url), environment, budgets, restore=restore)
     raise Misconfigured(
         f"TWINGUARD_COUNTERS is {url!r}, which names no ledger; set it to memory:// (one process)"
-        " or redis://HOST:PORT/0"
+        " or redis://HOST:PORT/0, with ?cluster=true for a cluster"
     )

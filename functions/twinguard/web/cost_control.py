@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from twinguard import state
-from twinguard.decide.ledger import Scope, Standing
+from twinguard.decide.ledger import Standing, period_of
 from twinguard.decide.stops import Stop, is_open_route, stop
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
-from twinguard.llm.budgets import budgets_of, environment_of
-from twinguard.llm.ledger import Ledger, open_ledger
+from twinguard.llm.budgets import budgets_of, environment_of, written
+from twinguard.llm.ledger import open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.policy import Policy
 from twinguard.wiring import policy_from
@@ -38,28 +38,37 @@ _ASGI = Callable[
 
 
 class Budgets:
-    """An environment's breaker and its ledger's standing, looked at from any thread."""
+    """An environment's breaker, and how what it spends on models stands, where that is known."""
 
-    def __init__(self, journal: Journal, ledger: Ledger | None, environment: Scope) -> None:
-        self._journal, self._ledger, self._environment = journal, ledger, environment
+    def __init__(self, journal: Journal, standing: Callable[[], Standing] | None) -> None:
+        self._journal, self._standing = journal, standing
 
     @classmethod
     def of(cls, policy: Policy, env: Mapping[str, str]) -> Budgets:
-        """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone."""
+        """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone.
+
+        Another process's memory cannot be looked into: then what it wrote down counts."""
         if not env.get("TWINGUARD_RECORDS"):
             raise Misconfigured("TWINGUARD_RECORDS is missing; set it to where the breaker is kept")
         records = state.open_records(env["TWINGUARD_RECORDS"])
-        known = Book(records, policy.retention).known
-        counters, ledger = env.get("TWINGUARD_COUNTERS", ""), None
-        if counters:
-            ledger = open_ledger(counters, policy.environment.value, budgets_of(policy), known)
-        return cls(Journal(records, policy.retention), ledger, environment_of(policy))
+        book, budgets = Book(records, policy.retention), budgets_of(policy)
+        scope, journal = environment_of(policy), Journal(records, policy.retention)
+        counters = env.get("TWINGUARD_COUNTERS", "")
+        if not counters:
+            return cls(journal, None)
+        ledger = open_ledger(counters, policy.environment.value, budgets, book.known)
+
+        def standing() -> Standing:
+            if not counters.startswith("memory://"):
+                return ledger.totals([scope])[0]
+            now = dt.datetime.now(dt.UTC)
+            return written(budgets, book.known(period_of(now)), [scope], now)[0]
+
+        return cls(journal, standing)
 
     def look(self) -> Stop | None:
         """Why to stop, as far as is known now."""
-        standing: Standing | None = None
-        if self._ledger is not None:
-            (standing,) = self._ledger.totals([self._environment])
+        standing = None if self._standing is None else self._standing()
         return stop(self._journal.breaker().value, standing)
 
 
