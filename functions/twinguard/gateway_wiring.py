@@ -22,7 +22,11 @@ from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.ledger import Scope
+from twinguard.decide.llm_routes import route_of, served
+from twinguard.decide.rates import Unpriced
+from twinguard.decide.stops import stop
 from twinguard.errors import Misconfigured, Unavailable
+from twinguard.journal import Journal
 from twinguard.llm.attempts import Attempts
 from twinguard.llm.batch_api import BatchApi
 from twinguard.llm.budgets import budgets_of
@@ -96,8 +100,9 @@ def parts_from(
     book = Book(records, policy.retention)
     ledger = KeptLedger(open_ledger(counters, name, budgets_of(policy, known), book.known), book)
     teller = Teller(usage_log or _usage_log(env))
+    prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
-    meter = Meter(ledger, Prices(), name, teller, _now, block.seconds, blocks=blocks)
+    meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
     recording, fixtures = env.get("TWINGUARD_LLM_RECORD") == "1", env.get("TWINGUARD_LLM_FIXTURES")
     if recording and fixtures:
         policy = replace(policy, mocks=None)
@@ -120,7 +125,8 @@ def parts_from(
     cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
     serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
 
-    upkeep = Upkeep(ledger, _now)
+    journal = Journal(records, policy.retention)
+    upkeep = Upkeep(ledger, lambda: stop(journal.breaker().value, None), _now)
 
     async def close() -> None:
         await serving.finish()
@@ -130,7 +136,7 @@ def parts_from(
         teller.close()
 
     doorkeeper = Doorkeeper(keys, _now, known)
-    return Parts(Gateway(policy, doorkeeper, serving, upkeep.begin, close), ledger, meter)
+    return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
 
 
 @contextmanager
@@ -182,6 +188,16 @@ class KeyFiles:
                 + (", or OPENAI_API_KEY" if provider == OPENAI else "")
             )
         return self._openai
+
+
+def _warmed(policy: Policy) -> Prices:
+    """Prices that are loaded already; what nobody priced is an alarm from the start."""
+    prices = Prices()
+    for model, block in served(policy).items():
+        found = prices.rate(model, route_of(policy, model, block).prices, _now())
+        if isinstance(found, Unpriced):
+            _log.error("unpriced: %s of %s: %s", found.model, found.provider, found.why)
+    return prices
 
 
 def _usage_log(env: Mapping[str, str]) -> UsageLog:

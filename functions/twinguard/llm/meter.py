@@ -21,6 +21,7 @@ from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
 from twinguard.decide.rates import Cost, Unpriced
+from twinguard.decide.stops import ERROR
 from twinguard.decide.tokens import PROVIDER_SHAPES, Usage, openai
 from twinguard.errors import Unavailable
 from twinguard.llm import wire
@@ -32,9 +33,6 @@ __all__ = ["Attempt", "Call", "Measured", "Meter", "Sink"]
 
 LEASE_MARGIN: Final = 30
 """Seconds that a hold outlasts the longest answer: a killed process gives back what it held."""
-
-BUDGET: Final = "Service temporarily unavailable due to budget limits"
-"""strategy.md's words (9.1)."""
 
 _SETTLE_PAUSES = (0.2, 1.0, 5.0, 20.0, 60.0, 300.0)
 _log = logging.getLogger("twinguard.gateway")
@@ -270,6 +268,6 @@ def _refusal(found: Refused) -> wire.Refusal:
     own = found.scope.kind is not ScopeKind.ENVIRONMENT or found.reason is Reason.TOO_LARGE
     transient = found.reason is Reason.BUDGET_HELD
     status = wire.FORBIDDEN if own and not transient else wire.UNAVAILABLE
-    told = f"{BUDGET}: {found.remedy}" if status == wire.UNAVAILABLE else found.remedy
+    told = f"{ERROR}: {found.remedy}" if status == wire.UNAVAILABLE else found.remedy
     wait = found.retry_after if transient else None
     return wire.Refusal(status, found.reason, told, retry_after=wait, kind="insufficient_quota")
