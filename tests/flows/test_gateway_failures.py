@@ -108,10 +108,10 @@ def test_a_client_that_leaves_a_stream_pays_for_what_came(gateway):
 
 
 def test_a_client_that_leaves_a_whole_answer_pays_what_it_really_cost(gateway):
-    gateway.provider.manner = Manner(wait=0.3)
+    gateway.provider.manner = Manner(wait=1.0)
 
     with pytest.raises(openai.APITimeoutError):
-        gateway.client().with_options(timeout=0.1).chat.completions.create(
+        gateway.client().with_options(timeout=0.5).chat.completions.create(
             model=MODEL, messages=HELLO
         )
 
@@ -121,10 +121,10 @@ def test_a_client_that_leaves_a_whole_answer_pays_what_it_really_cost(gateway):
 
 
 def test_a_client_that_leaves_before_a_stream_begins_pays_for_the_question(gateway):
-    gateway.provider.manner = Manner(wait=1.0)
+    gateway.provider.manner = Manner(wait=5.0)
 
     with pytest.raises(openai.APITimeoutError):
-        gateway.client().with_options(timeout=0.2).chat.completions.create(**STREAM)
+        gateway.client().with_options(timeout=0.5).chat.completions.create(**STREAM)
 
     line = only_line(gateway)
     assert line["gen_ai.usage.output_tokens"] == 0

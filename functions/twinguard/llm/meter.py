@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import functools
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,6 +34,7 @@ __all__ = ["Attempt", "Call", "Measured", "Meter", "Sink"]
 LEASE_MARGIN: Final = 30
 """Seconds that a hold outlasts the longest answer: a killed process gives back what it held."""
 
+_THREADS: Final = 32
 _SETTLE_PAUSES = (0.2, 1.0, 5.0, 20.0, 60.0, 300.0)
 _log = logging.getLogger("twinguard.gateway")
 _T = TypeVar("_T")
@@ -91,8 +92,8 @@ class Meter:
         self._ledger, self._prices, self._sink, self._clock = ledger, prices, sink, clock
         self._environment = environment
         self._lease = seconds + LEASE_MARGIN
-        self._blocks = blocks
-        """The ledger waits for a network: it is asked in a thread."""
+        self._threads = ThreadPoolExecutor(_THREADS, "ledger") if blocks else None
+        """A ledger that waits for a network is asked in threads of its own."""
         self._busy: set[asyncio.Task[None]] = set()
 
     def bound(self, asked: Asked, model: str, prices: str) -> Cost | Unpriced:
@@ -155,6 +156,8 @@ class Meter:
         """Wait until everything is settled that can be."""
         while self._busy:
             await asyncio.wait(self._busy, timeout=5)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
 
     def scopes(self, caller: Caller) -> tuple[Scope, ...]:
         """Whose budgets a call counts against."""
@@ -230,11 +233,9 @@ class Meter:
         )
 
     async def _asked(self, method: Callable[..., _T], *args: object) -> _T:
-        if not self._blocks:
+        if self._threads is None:
             return method(*args)
-        return await asyncio.get_running_loop().run_in_executor(
-            None, functools.partial(method, *args)
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, method, *args)
 
     def _kept(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
