@@ -26,7 +26,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: evaluate-detection
-.PHONY: gateway batch
+.PHONY: gateway batch llm-usage
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
@@ -92,6 +92,10 @@ batch: $(VENV)/.cli ## Send requests that can wait, at half price: FILE=a.jsonl 
 	$(call needs,FILE,requests.jsonl)$(call needs,ENV,staging)$(call needs,TENANT,acme)
 	@$(CLI).batch --env $(ENV) --file $(FILE) --tenant $(TENANT) \
 		$(if $(FEATURE),--feature $(FEATURE)) $(if $(TO),--output $(TO)) $(if $(WAIT),--wait) $(changes)
+
+llm-usage: $(VENV)/.cli ## Tell how calls to models went: FILE=usage.jsonl, BY=tenant|feature|model|key, JSON=1
+	$(call needs,FILE,usage.jsonl)
+	@$(CLI).llm_usage --file $(FILE) $(if $(BY),--by $(BY)) $(if $(JSON),--json)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)

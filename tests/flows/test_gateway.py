@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from decimal import Decimal
 
 import openai
@@ -83,6 +84,33 @@ def test_a_stream_arrives_event_by_event_without_what_only_the_gateway_asked_for
     )
     assert all("usage" not in chunk.model_fields_set for chunk in chunks)
     assert gateway.provider.seen[0].body["stream_options"] == {"include_usage": True}
+    assert gateway.settled("tenant:acme").spent == 570_000
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_the_first_event_arrives_while_the_provider_waits_with_the_second(gateway, cache):
+    """Nothing is buffered: the provider goes on only once the client has its first word."""
+    gate = threading.Event()
+    gateway.provider.then(Manner(gate=gate))
+    client = gateway.client(X_Twinguard_Cache=cache).with_options(timeout=20)
+
+    stream = client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
+    first = next(stream).choices[0].delta.content
+    gate.set()
+
+    assert first == "Twinguard"
+    assert len(list(stream)) == 5
+
+
+def test_a_document_instead_of_a_stream_is_passed_on_and_counted(gateway):
+    gateway.provider.then(Manner(whole=True))
+
+    found = gateway.post(
+        "/v1/chat/completions", json={"model": MODEL, "messages": HELLO, "stream": True}
+    )
+
+    assert found.headers["content-type"] == "application/json"
+    assert found.json()["choices"][0]["message"]["content"] == "Twinguard keeps the budget."
     assert gateway.settled("tenant:acme").spent == 570_000
 
 

@@ -44,6 +44,8 @@ class Manner:
     body: Mapping[str, Any] | None = None
     whole: bool = False
     """Answers a stream with a document, as some servers do."""
+    gate: threading.Event | None = None
+    """A stream goes on after its first event only once this is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class OpenAIProvider:
             await writer.drain()
             if manner.apart:
                 await asyncio.sleep(manner.apart)
+            if manner.gate is not None and not sent:
+                await asyncio.to_thread(manner.gate.wait, 30)
             if writer.transport.is_closing():
                 raise ConnectionResetError
         writer.write(b"0\r\n\r\n")
