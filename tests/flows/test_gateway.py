@@ -35,7 +35,7 @@ def test_a_chat_is_answered_counted_and_told(gateway):
 
     assert answer.choices[0].message.content == "Twinguard keeps the budget."
     price = 9 * 30_000 + 5 * 60_000  # gpt-4: 30 and 60 dollars a million
-    for scope in ("environment:staging", "tenant:acme", "feature:search"):
+    for scope in ("environment:staging", "tenant:acme", "feature:search", "model:openai/gpt-4"):
         assert gateway.settled(scope).spent == price
     (line,) = gateway.told(1)
     assert line["gen_ai.usage.input_tokens"] == answer.usage.prompt_tokens

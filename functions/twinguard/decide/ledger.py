@@ -61,6 +61,11 @@ class Scope(Struct, frozen=True, order=True):
         return cls(ScopeKind(kind), name)
 
 
+def model_scope(provider: str, model: str) -> Scope:
+    """The scope of a model, as bills are compared by it."""
+    return Scope(ScopeKind.MODEL, f"{provider}/{model}"[:NAME])
+
+
 class Period(Struct, frozen=True, order=True):
     """A calendar month in UTC. Its name is part of every key, so nothing ever has to be reset."""
 

@@ -6,6 +6,7 @@ Nothing reaches a provider without a hold. Each attempt has its own, under (requ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 from collections.abc import Callable, Coroutine
@@ -124,11 +125,14 @@ class Meter:
                 f"nobody knows what {route.model} costs, so it is not served; an operator is told"
             )
             raise wire.Refusal(wire.UNAVAILABLE, "model_unpriced", told)
-        nanos = min(bound.nanos, money.MOST)
+        nanos, scopes = min(bound.nanos, money.MOST), self.scopes(call.caller, route)
+        asking = self._asking(self._ledger.hold, call.id, number, scopes, nanos, self._lease)
         try:
-            found = await self._asked(
-                self._ledger.hold, call.id, number, self.scopes(call.caller), nanos, self._lease
-            )
+            found = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # A thread goes on asking: what it still gets for nobody is given back.
+            self._kept(self._unwanted(asking, call, number, route))
+            raise
         except Unavailable as err:
             _log.warning("no budget can be held: %s", err)
             told = "budgets cannot be checked right now, and nothing is spent without; try again"
@@ -159,13 +163,14 @@ class Meter:
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
-    def scopes(self, caller: Caller) -> tuple[Scope, ...]:
-        """Whose budgets a call counts against."""
+    def scopes(self, caller: Caller, route: Route) -> tuple[Scope, ...]:
+        """Whose budgets a call counts against, and the model that bills are compared by."""
         return (
             Scope(ScopeKind.ENVIRONMENT, self._environment),
             Scope(ScopeKind.TENANT, caller.tenant),
             Scope(ScopeKind.FEATURE, caller.feature),
             Scope(ScopeKind.KEY, caller.key_id),
+            money.model_scope(route.provider, route.model),
         )
 
     async def _settled(self, attempt: Attempt, measured: Measured) -> None:
@@ -180,7 +185,7 @@ class Meter:
         self._tell(call, attempt.number, route, measured, Kind.USAGE, cost, period)
         for pause in (*_SETTLE_PAUSES, None):
             try:
-                await self._asked(self._ledger.settle, attempt.held, cost.nanos)
+                await self._asking(self._ledger.settle, attempt.held, cost.nanos)
             except Unavailable as err:
                 if pause is None:
                     _log.error("call %s is not in the ledger: %s", call.id, err)
@@ -189,9 +194,17 @@ class Meter:
             else:
                 return
 
+    async def _unwanted(
+        self, asking: asyncio.Future[Held | Refused], call: Call, number: int, route: Route
+    ) -> None:
+        with contextlib.suppress(Unavailable):
+            found = await asking
+            if isinstance(found, Held):
+                await self._released(Attempt(call, number, route, found))
+
     async def _released(self, attempt: Attempt) -> None:
         try:
-            await self._asked(self._ledger.release, attempt.held)
+            await self._asking(self._ledger.release, attempt.held)
         except Unavailable as err:
             _log.warning("call %s is released by its lease: %s", attempt.call.id, err)
 
@@ -232,10 +245,17 @@ class Meter:
             )
         )
 
-    async def _asked(self, method: Callable[..., _T], *args: object) -> _T:
-        if self._threads is None:
-            return method(*args)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, method, *args)
+    def _asking(self, method: Callable[..., _T], *args: object) -> asyncio.Future[_T]:
+        """The ledger's answer: at once from memory, else from a thread."""
+        loop = asyncio.get_running_loop()
+        if self._threads is not None:
+            return loop.run_in_executor(self._threads, method, *args)
+        answer = loop.create_future()
+        try:
+            answer.set_result(method(*args))
+        except Unavailable as err:
+            answer.set_exception(err)
+        return answer
 
     def _kept(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard.decide import llm_requests
-from twinguard.decide.ledger import Held, Refused, Scope, ScopeKind
+from twinguard.decide.ledger import Held, Refused, Scope, ScopeKind, model_scope
 from twinguard.decide.llm_requests import Asked, Endpoint, Mistake
 from twinguard.decide.llm_routes import served
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
@@ -52,6 +52,7 @@ class Order(Struct, frozen=True):
 
     digest: str
     endpoint: Endpoint
+    model: str
     requests: Mapping[str, Asked]
     data: bytes
     nanos: int
@@ -110,7 +111,7 @@ class Offline:
     def order(self, raw: bytes) -> Order:
         """What a file asks for; BadEvent names the line that cannot be served."""
         requests: dict[str, Asked] = {}
-        endpoints: set[Endpoint] = set()
+        kinds: set[tuple[Endpoint, str]] = set()
         lines, nanos = [], 0
         for number, line in enumerate(raw.splitlines(), start=1):
             if not line.strip():
@@ -119,20 +120,19 @@ class Offline:
             if name in requests:
                 raise BadEvent(f"line {number}: custom_id {name[:40]!r} is there twice; rename one")
             requests[name] = asked
-            endpoints.add(asked.endpoint)
+            kinds.add((asked.endpoint, asked.model))
             nanos += self._bound(asked, number)
             body = llm_requests.sent(asked, asked.model, "max_completion_tokens")
             told = {"custom_id": name, "method": "POST", "url": asked.endpoint, "body": body}
             lines.append(encoded(told))
         if not requests or len(requests) > MOST:
             raise BadEvent(f"a batch has 1 to {MOST:,} requests, one on each line")
-        if len(endpoints) > 1:
-            raise BadEvent(
-                f"one batch is for one of {', '.join(sorted(endpoints))}; split the file"
-            )
+        if len(kinds) > 1:
+            mixed = ", ".join(f"{model} at {endpoint}" for endpoint, model in sorted(kinds))
+            raise BadEvent(f"one batch is for one of {mixed}; split the file")
         data = b"\n".join(lines) + b"\n"
         digest = hashlib.sha256(data).hexdigest()[:24]
-        return Order(digest, endpoints.pop(), requests, data, nanos)
+        return Order(digest, *kinds.pop(), requests, data, nanos)
 
     def job(self, order: Order, tenant: str) -> Job | None:
         """The job of this file and tenant, if it was begun before."""
@@ -143,7 +143,7 @@ class Offline:
         """Hold the money, then send the file; a job that was begun goes on where it stopped."""
         job = self.job(order, tenant)
         if job is None:
-            scopes = self._scopes(tenant, feature)
+            scopes = self._scopes(order, tenant, feature)
             name = f"batch-{hashlib.sha256(tenant.encode()).hexdigest()[:8]}-{order.digest}"
             held = self._ledger.hold(name, 0, scopes, order.nanos, LEASE_SECONDS)
             if isinstance(held, Refused):
@@ -264,11 +264,12 @@ class Offline:
             raise BadEvent(f"line {number}: nobody knows what {asked.model} costs; {bound.why}")
         return -int(-(bound.nanos * DISCOUNT) // 1)
 
-    def _scopes(self, tenant: str, feature: str) -> tuple[Scope, ...]:
+    def _scopes(self, order: Order, tenant: str, feature: str) -> tuple[Scope, ...]:
         return (
             Scope(ScopeKind.ENVIRONMENT, self._policy.environment.value),
             Scope(ScopeKind.TENANT, tenant),
             Scope(ScopeKind.FEATURE, feature),
+            model_scope(OPENAI, order.model),
         )
 
     def _keep(self, order: Order, job: Job) -> None:
