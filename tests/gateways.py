@@ -94,6 +94,10 @@ class Running:
         return until(lambda: list(self.lines), lambda lines: len(lines) >= count)
 
 
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def until(look: Any, good: Any, seconds: float = 10.0) -> Any:
     """What is seen as soon as it is good."""
     deadline = time.monotonic() + seconds

@@ -73,7 +73,14 @@ class Gateway:
             status = await _refused(send, sorry, name)
         if _log.isEnabledFor(logging.INFO):
             ms = round(1000 * (time.perf_counter() - started), 1)
-            fields = {"request_id": name, "path": request.path, "status": status, "ms": ms}
+            fields = {
+                "event": "gateway",
+                "request_id": name,
+                "key_id": request.key_id,
+                "path": request.path[:100],
+                "status": status,
+                "ms": ms,
+            }
             _log.info("%s %d", request.path[:100], status, extra={"fields": fields})
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:

@@ -91,7 +91,8 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.client: str = (scope.get("client") or ("",))[0]
+        self.key_id = ""
+        """Whose it is, once that is known; for the log."""
         self.headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             # Of two the later would win, and somebody in between may have read the first.
