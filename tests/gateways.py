@@ -133,7 +133,7 @@ def running(
             **(settings or {}),
         }
         parts = gateway_wiring.parts_from(
-            found, env, records=records, usage_log=_Lines(lines), **options
+            found, env, records=records, **{"usage_log": _Lines(lines), **options}
         )
         gateway = parts.gateway
         keys = CustomerKeys(records, found.environment, found.retention, peppers)

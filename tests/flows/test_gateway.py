@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import threading
 from decimal import Decimal
 
+import httpx2
 import openai
 import pytest
 from msgspec.structs import replace
@@ -441,3 +443,22 @@ def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, s
     assert second == first
     (fixture,) = tmp_path.iterdir()
     assert gateways.PROVIDER_KEY not in fixture.read_text()
+
+
+def test_usage_lines_reach_their_topic(pubsub_server, project):
+    """In batches, as JSON lists, behind the requests' backs."""
+    topic = f"projects/{project}/topics/llm-usage"
+    orders = f"projects/{project}/subscriptions/llm-usage"
+    pubsub = f"http://{pubsub_server.address}/v1"
+    httpx2.put(f"{pubsub}/{topic}", json={}).raise_for_status()
+    httpx2.put(f"{pubsub}/{orders}", json={"topic": topic}).raise_for_status()
+    settings = {"TWINGUARD_LLM_USAGE": topic, **pubsub_server.environment}
+    with gateways.running(settings=settings, usage_log=None) as gateway:
+        gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
+
+    pulled = httpx2.post(f"{pubsub}/{orders}:pull", json={"maxMessages": 10}, timeout=30)
+    (message,) = pulled.json()["receivedMessages"]
+
+    (line,) = json.loads(base64.b64decode(message["message"]["data"]))
+    assert message["message"]["attributes"] == {"kind": "llm-usage"}
+    assert (line["tenant"], line["cost_nanos"]) == ("acme", 570_000)
