@@ -112,23 +112,7 @@ def parts_from(
     prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
     meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
-    recording, fixtures = env.get("TWINGUARD_LLM_RECORD") == "1", env.get("TWINGUARD_LLM_FIXTURES")
-    if recording and fixtures:
-        policy = replace(policy, mocks=None)
-    seconds = block.gather_milliseconds / 1000
-
-    def through(sender: Sender) -> Sender:
-        if recording and fixtures:
-            sender = Recorder(sender, Path(fixtures))
-        return Gathering(sender, seconds) if seconds else sender
-
-    providers = Providers(
-        policy,
-        KeyFiles(env).key_of,
-        openai=_openai(env),
-        mock=Mock(Path(fixtures) if fixtures else None),
-        through=through,
-    )
+    policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
     cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
@@ -146,6 +130,23 @@ def parts_from(
 
     doorkeeper = Doorkeeper(keys, _now, known)
     return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
+
+
+def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:
+    """Who is asked, and the policy by which: while answers are recorded, nothing is mocked."""
+    folder = Path(env["TWINGUARD_LLM_FIXTURES"]) if env.get("TWINGUARD_LLM_FIXTURES") else None
+    records_to = folder if env.get("TWINGUARD_LLM_RECORD") == "1" else None
+    if records_to is not None:
+        policy = replace(policy, mocks=None)
+
+    def through(sender: Sender) -> Sender:
+        if records_to is not None:
+            sender = Recorder(sender, records_to)
+        return Gathering(sender, seconds) if seconds else sender
+
+    mock, keys = Mock(folder), KeyFiles(env)
+    providers = Providers(policy, keys.key_of, openai=_openai(env), mock=mock, through=through)
+    return policy, providers
 
 
 @contextmanager
