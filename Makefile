@@ -235,8 +235,8 @@ evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; 
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
 	@for file in tests/bench/bench_*.py; do $(RUN) "$$file" || exit 1; done
 
-bench-cap: $(VENV)/.dev ## Is the cap kept? 1,000 callers, workers killed, releases lost; ARGS="--kills 20"
-	@$(RUN) tests/bench/bench_cap.py $(ARGS)
+bench-cap: $(VENV)/.dev ## Is the cap kept? 1,000 callers, workers killed; PEER=python with litellm, ARGS="--kills 20"
+	@$(RUN) tests/bench/bench_cap.py $(if $(PEER),--peer $(PEER)) $(ARGS)
 
 lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRADE=1 to take newer ones
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt

@@ -13,8 +13,7 @@ import redis
 from fakes import MemoryRecords
 from ledgers import ACME, CHAT, STAGING, Clock, made
 from twinguard import config
-from twinguard.decide.ledger import NANOS, period_of
-from twinguard.decide.ledger import Budgets as Limits
+from twinguard.decide.ledger import NANOS, Budgets, period_of
 from twinguard.decide.model import Breaker
 from twinguard.decide.stops import StopReason, is_open_route
 from twinguard.errors import Misconfigured, Unavailable
@@ -23,7 +22,7 @@ from twinguard.llm.budgets import budgets_of
 from twinguard.llm.ledger_book import Book
 from twinguard.policy import Environment, Retention
 from twinguard.state import open_records
-from twinguard.web.cost_control import Budgets, CostControlMiddleware
+from twinguard.web.cost_control import BudgetWatch, CostControlMiddleware
 
 ERROR = "Service temporarily unavailable due to budget limits"
 
@@ -44,9 +43,9 @@ class Site:
 
     def __init__(self, **options):
         self.journal = Journal(MemoryRecords(), Retention())
-        self.ledger = made("memory", "", Limits({STAGING: 100}), Clock())
+        self.ledger = made("memory", "", Budgets({STAGING: 100}), Clock())
         self.at = 0.0
-        options.setdefault("budgets", Budgets(self.journal, self.standing))
+        options.setdefault("watch", BudgetWatch(self.journal, self.standing))
         options.setdefault("open_routes", ("/healthz", "/static/"))
         self.middleware = CostControlMiddleware(app, clock=lambda: self.at, **options)
 
@@ -200,24 +199,24 @@ class Silent:
 
 @pytest.mark.parametrize(("when_unknown", "status"), [("open", 200), ("closed", 503)])
 def test_budgets_that_cannot_be_looked_at_count_as_the_application_says(when_unknown, status):
-    budgets = Silent()
-    site = Site(budgets=budgets, when_unknown=when_unknown)
+    watch = Silent()
+    site = Site(watch=watch, when_unknown=when_unknown)
 
     assert [site.asked()[0] for _ in range(3)] == [status] * 3
-    assert budgets.looks == 1
+    assert watch.looks == 1
 
 
 def test_what_was_known_counts_while_nothing_answers():
     site = Site()
     site.open_breaker()
     site.asked()
-    site.middleware._budgets, site.at = Silent(), 60
+    site.middleware._watch, site.at = Silent(), 60
 
     assert site.asked()[0] == 503
 
 
 def test_a_hundred_requests_at_once_look_once():
-    class Counting(Budgets):
+    class Counting(BudgetWatch):
         looks = 0
 
         def look(self):
@@ -225,7 +224,7 @@ def test_a_hundred_requests_at_once_look_once():
             return super().look()
 
     site = Site()
-    site.middleware._budgets = Counting(site.journal, site.standing)
+    site.middleware._watch = Counting(site.journal, site.standing)
 
     async def story():
         return await asyncio.gather(*(site.messages() for _ in range(100)))
@@ -253,13 +252,13 @@ def settings(monkeypatch, tmp_path):
 
 def test_settings_alone_are_enough(settings):
     middleware = CostControlMiddleware(app)
-    before = middleware._budgets.look()
+    before = middleware._watch.look()
     journal = Journal(settings, Retention())
     journal.keep_breaker(journal.breaker(), Breaker((("b1", "used up"),)))
 
     assert middleware._open_routes == ("/healthz", "/readyz")
     assert before is None
-    assert middleware._budgets.look().reason is StopReason.CLOUD_BUDGET
+    assert middleware._watch.look().reason is StopReason.CLOUD_BUDGET
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
@@ -275,7 +274,7 @@ def test_what_gateways_spent_stops_the_application(kind, settings, monkeypatch, 
     this_month = period_of(dt.datetime.now(dt.UTC))
     Book(settings, Retention()).sums(this_month, "w").write({str(STAGING): 200 * NANOS})
 
-    found = CostControlMiddleware(app)._budgets.look()
+    found = CostControlMiddleware(app)._watch.look()
 
     assert (found.reason, found.resets_at) == (StopReason.LLM_BUDGET, this_month.end)
 

@@ -34,7 +34,7 @@ class ScopeKind(enum.StrEnum):
     FEATURE = "feature"
     KEY = "key"
     MODEL = "model"
-    """By its provider's name: `model:openai/gpt-4o`. What bills are compared by."""
+    """By the name of who bills it: `model:openai/gpt-4o`. What bills are compared by."""
 
 
 class Scope(Struct, frozen=True, order=True):

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The ledger's steps in Redis; the rules are those of decide/ledger_rules.py, the tests hold both alike.
+-- The ledger's steps in Redis. Rules: decide/ledger_rules.py; the tests hold both alike.
 --
 -- KEYS[1]     {tag}:ledger          marks a ledger that was restored: without it all was lost
 -- KEYS[2]     {tag}:leases          sorted set: attempts that are held, by the end of their lease

@@ -9,9 +9,9 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from twinguard.decide.ledger import Period, Scope, ScopeKind, model_scope, period_of
+from twinguard.decide.ledger import Period, Scope, ScopeKind, period_of
 from twinguard.errors import BadEvent
 from twinguard.llm.ledger_kept import Counted
 
@@ -32,8 +32,8 @@ class _Event(Struct, frozen=True):
     kind: str = "usage"
     cached: bool = False
     period: str = ""
-    provider: str = msgspec.field(name="gen_ai.provider.name", default="")
-    model: str = msgspec.field(name="gen_ai.request.model", default="")
+    provider: str = field(name="gen_ai.provider.name", default="")
+    model: str = field(name="gen_ai.request.model", default="")
 
 
 def counted(lines: Iterable[bytes], environment: str) -> Iterator[Counted]:
@@ -60,9 +60,8 @@ def _counted(event: _Event) -> Counted:
         (ScopeKind.TENANT, event.tenant),
         (ScopeKind.FEATURE, event.feature),
         (ScopeKind.KEY, event.key_id),
+        (ScopeKind.MODEL, f"{event.provider}/{event.model}" if event.provider else ""),
     )
     scopes = tuple(Scope(kind, name) for kind, name in named if name)
-    if event.provider and event.model:
-        scopes += (model_scope(event.provider, event.model),)
     period = Period(event.period) if event.period else period_of(event.at)
     return Counted(event.request_id, event.attempt, period, scopes, event.cost_nanos)

@@ -86,25 +86,25 @@ def connected(url: str, timeout: float = 0.5, connections: int = 64) -> redis.Re
         raise Misconfigured(f"TWINGUARD_COUNTERS is no address of Redis ({err})") from err
     except redis.RedisError as err:
         raise Unavailable(f"Redis: the cluster does not answer ({err}); check it") from err
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 class RedisLedger:
-    """`Ledger` over a client of redis-py, a cluster's included.
+    """`Ledger` over a client of redis-py, a cluster's included, or over what makes one.
 
     A server that was lost answers nothing before `restore` has told what was spent and which limits
     were set: an empty server is never taken for a fresh budget. `clock` is for tests."""
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: redis.Redis | Callable[[], redis.Redis],
         environment: str,
         budgets: Budgets,
         *,
         restore: Restore,
         clock: Callable[[], dt.datetime] | None = None,
     ) -> None:
-        self._client = client
+        self._opened = client if callable(client) else lambda: client
         self._budgets = budgets
         self._restore = restore
         self._clock = clock
@@ -183,6 +183,11 @@ class RedisLedger:
             keys = [self._fixed[0], *self._keys(period, [scope for scope, _ in part])]
             done = "1" if last and number == len(parts) else "0"
             self._called("restore", keys, [_ends(period), done, *(str(n) for _, n in part)])
+
+    @functools.cached_property
+    def _client(self) -> redis.Redis:
+        """Made when it is first needed: a cluster is asked for its nodes then."""
+        return self._opened()
 
     # --- the script -----------------------------------------------------------------------------
 

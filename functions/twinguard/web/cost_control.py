@@ -26,7 +26,7 @@ from twinguard.llm.ledger_book import Book
 from twinguard.policy import Policy
 from twinguard.wiring import policy_from
 
-__all__ = ["Budgets", "CostControlMiddleware"]
+__all__ = ["BudgetWatch", "CostControlMiddleware"]
 
 FRESH: Final = 3.0
 """Seconds for which one look at the budgets is good."""
@@ -37,14 +37,14 @@ _ASGI = Callable[
 ]
 
 
-class Budgets:
+class BudgetWatch:
     """An environment's breaker, and how what it spends on models stands, where that is known."""
 
     def __init__(self, journal: Journal, standing: Callable[[], Standing] | None) -> None:
         self._journal, self._standing = journal, standing
 
     @classmethod
-    def of(cls, policy: Policy, env: Mapping[str, str]) -> Budgets:
+    def of(cls, policy: Policy, env: Mapping[str, str]) -> BudgetWatch:
         """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone.
 
         Another process's memory cannot be looked into: then what it wrote down counts."""
@@ -75,14 +75,14 @@ class Budgets:
 class CostControlMiddleware:
     """Answers 503 instead of `app` while a budget is used up, but for `open_routes`.
 
-    Without `budgets`, all is read from the settings. Where the budgets cannot be looked at, what
+    Without `watch`, all is read from the settings. Where the budgets cannot be looked at, what
     was last known counts, and if nothing was, `when_unknown` ("open" or "closed")."""
 
     def __init__(
         self,
         app: _ASGI,
         *,
-        budgets: Budgets | None = None,
+        watch: BudgetWatch | None = None,
         open_routes: tuple[str, ...] | None = None,
         when_unknown: str = "open",
         fresh_seconds: float = FRESH,
@@ -90,12 +90,12 @@ class CostControlMiddleware:
     ) -> None:
         if when_unknown not in {"open", "closed"}:
             raise Misconfigured(f"when_unknown is {when_unknown!r}; write open or closed")
-        if budgets is None or open_routes is None:
+        if watch is None or open_routes is None:
             policy = policy_from(os.environ)
-            budgets = budgets or Budgets.of(policy, os.environ)
+            watch = watch or BudgetWatch.of(policy, os.environ)
             open_routes = policy.spending.open_routes if open_routes is None else open_routes
         self.app = app
-        self._budgets, self._open_routes = budgets, open_routes
+        self._watch, self._open_routes = watch, open_routes
         self._fresh, self._clock = fresh_seconds, clock
         self._closed_when_unknown = when_unknown == "closed"
         self._known: Stop | None = None
@@ -135,7 +135,7 @@ class CostControlMiddleware:
 
     async def _look(self, now: float) -> None:
         try:
-            self._known = await asyncio.to_thread(self._budgets.look)
+            self._known = await asyncio.to_thread(self._watch.look)
             self._looked_at = now
         except Unavailable as err:
             _log.warning("budgets cannot be looked at: %s", err)
