@@ -59,6 +59,10 @@ def test_the_provider_gets_its_own_key_and_never_the_customers(gateway):
     gateway.client(key).chat.completions.create(model=MODEL, messages=HELLO)
 
     (seen,) = gateway.provider.seen
+    assert set(seen.headers) == {
+        *("host", "content-type", "content-length", "accept", "accept-encoding", "user-agent"),
+        *("authorization", "x-client-request-id"),
+    }, "no header of the client's goes further"
     assert seen.headers["authorization"] == f"Bearer {gateways.PROVIDER_KEY}"
     assert key.encode() not in seen.raw
     assert key not in str(seen.headers)

@@ -5,14 +5,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import json
 import random
+from collections import Counter
 
 import openai
 import pytest
 
 import gateways
 from gateways import EMBEDDER, HELLO, MODEL
+from twinguard.decide.ledger import ScopeKind
+from twinguard.llm.ledger_events import counted
 from twinguard.standins.openai_provider import Manner
+
+OWN = {ScopeKind.TENANT, ScopeKind.KEY}
+"""What no other test counts in the same Redis."""
 
 MANNERS = (
     *[Manner()] * 6,
@@ -82,4 +89,11 @@ def test_the_ledger_and_the_log_agree_to_the_nano_dollar(store, request):
         attempts = [(line["request_id"], line["attempt"]) for line in gateway.lines]
         kinds = {line["outcome"] for line in gateway.lines}
         assert {"done", "broken"} <= kinds
+        log = (json.dumps(line).encode() for line in gateway.lines)
+        rebuilt = Counter()
+        for one in counted(log, "staging"):
+            own = (scope for scope in one.scopes if store == "memory" or scope.kind in OWN)
+            rebuilt.update(dict.fromkeys(own, one.nanos))
+        standings = gateway.parts.ledger.totals(tuple(rebuilt))
+        assert {one.scope: one.spent for one in standings} == rebuilt, "what a rebuild would find"
         assert len({*attempts}) == len([one for one in gateway.lines if one["kind"] == "usage"])
