@@ -63,6 +63,7 @@ class Doorkeeper:
     async def caller(self, request: wire.Request, scope: str) -> Caller:
         """Who calls; refused where nobody does, or where the key does not allow it."""
         key = await self._key(request)
+        request.key_id = key.id
         if not key.allows(scope):
             told = f"this key may not use {scope}; have one issued with that scope"
             raise wire.Refusal(wire.FORBIDDEN, "missing_scope", told)
