@@ -247,9 +247,7 @@ def counters_from(env: Mapping[str, str], places: Places) -> Counters:
 
     url = _required(env, "TWINGUARD_COUNTERS", "redis://127.0.0.1:6379/0")
     authorities = env.get("TWINGUARD_COUNTERS_CA", "")
-    return open_counters(
-        url, Options(place_of=places, timeout=_PATIENCE, authorities=authorities)
-    )
+    return open_counters(url, Options(place_of=places, timeout=_PATIENCE, authorities=authorities))
 
 
 def _alerts(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow, Handler]:

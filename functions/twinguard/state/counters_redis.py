@@ -20,7 +20,6 @@ from twinguard.counters import BLOCKED_KEYS, Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, Baseline, encoded
-from twinguard.decide.threats.hot import Signature
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sighting import (
@@ -94,13 +93,15 @@ class RedisCounters:
             fields = self._ending(use, seen, known.hour, at, is_fine=is_fine)
             self._run(use.key_id, b"settle", **fields)
         if is_fine:
-            self._remember(known, use, signature, seen)
+            self._remember(known, use, seen)
 
     def restrain(self, restraint: Restraint) -> None:
         """Hold a key back, or lift what does, on every instance."""
         self._restraints.put(restraint)
         if restraint.is_owner:
             self._accept(restraint.key_id)
+        elif restraint.curb is Curb.NONE:
+            self._run(restraint.key_id, b"rearm")
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes."""
@@ -114,10 +115,14 @@ class RedisCounters:
             fields, seen = self._asked(known, use, at, is_open=is_open)
             reply = self._run(use.key_id, b"observe", **fields)
             match reply[0]:
-                case 0 if len(reply) > 2:  # noqa: PLR2004 - it is to be weighed
-                    found = self._weigh(known, use, rw.weighed(reply), seen)
+                case 0:
+                    if seen is not None and not is_open:
+                        self._remember(known, use, seen)
+                    found: tuple[Finding, ...] = ()
+                    if len(reply) > 2:  # noqa: PLR2004 - it is to be weighed
+                        found = self._weigh(known, use, rw.weighed(reply), seen)
                     return Answer(findings=found, rate=reply[1])
-                case 0 | 6:
+                case 6:
                     return Answer(rate=reply[1])
                 case 1:
                     self._reload(use.key_id, reply[1])
@@ -146,8 +151,9 @@ class RedisCounters:
             "enforced": is_open,
         }
         signature = (use.ip, use.user_agent, use.path)
-        if use.status < FAILED and signature in known.familiar:
-            return fields, None
+        network = known.familiar.get(signature)
+        if use.status < FAILED and network is not None:
+            return fields | {"network": network}, None
         if (kept := known.strange.get(signature)) is not None:
             failed = {"failed": use.path[:CUT]} if use.status >= FAILED else {}
             return fields | kept | failed, None
@@ -155,12 +161,8 @@ class RedisCounters:
         fields |= self._told_of(known, use, seen)
         if use.status < FAILED and not is_open:
             fields["values"] = _values(seen)
-            self._remember(known, use, signature, seen)
         elif use.status >= FAILED:
             fields["failed"] = use.path[:CUT]
-            if seen.is_strange and not is_open:
-                known.bounded()
-                known.strange[signature] = self._told_of(known, use, seen)
         return fields, seen
 
     def _told_of(self, known: Known, use: Use, seen: Sighting) -> dict[str, Any]:
@@ -183,13 +185,15 @@ class RedisCounters:
             }
         return fields
 
-    def _remember(self, known: Known, use: Use, signature: Signature, seen: Sighting) -> None:
-        """What a successful use showed is noted; the same again says less."""
+    def _remember(self, known: Known, use: Use, seen: Sighting) -> None:
+        """What a use showed is noted now; the same again says less."""
+        signature = (use.ip, use.user_agent, use.path)
         known.bounded()
         if seen.is_strange:
             known.strange[signature] = self._told_of(known, use, seen)
+        if seen.is_strange or use.status >= FAILED:
             return
-        known.familiar.add(signature)
+        known.familiar[signature] = seen.source.network
         address = seen.source.address
         entry = known.base.seen[ADDRESS].get(address) if address else None
         home = (address, use.key_id)

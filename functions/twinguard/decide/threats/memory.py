@@ -59,7 +59,7 @@ class Watch:
         if hot is None:
             hot = self._admitted(use.key_id, at)
         elif at <= hot.last_at:
-            if self._is_old(hot, use, at):
+            if self._is_old(hot, use, at, is_open=is_open):
                 return ()
             at = hot.last_at
         hot.last_at, hot.last = at, use
@@ -111,6 +111,15 @@ class Watch:
         episode.note_failure(use.path[:CUT])
         episode.next_check = episode.strange
 
+    def rearm(self, key_id: str) -> None:
+        """Forget what was said of a key, so that it is said again: somebody lifted its block."""
+        if (hot := self._keys.get(key_id)) is not None:
+            hot.told.clear()
+            hot.volume_told = (0, 0.0)
+            if hot.episode is not None:
+                hot.episode.told, hot.episode.told_at = 0, 0.0
+                hot.episode.next_check = hot.episode.strange
+
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
         if (hot := self._keys.get(key_id)) is not None:
@@ -126,9 +135,11 @@ class Watch:
         """So many keys are remembered."""
         return len(self._keys)
 
-    def _is_old(self, hot: Hot, use: Use, at: float) -> bool:
-        """True for what came late, or again. Times of whole seconds tell nothing about that."""
-        if at < hot.last_at - self.rules.late_seconds:
+    def _is_old(self, hot: Hot, use: Use, at: float, *, is_open: bool) -> bool:
+        """True for what came late, or again. Times of whole seconds tell nothing about that.
+
+        An open use is here now: if it seems late, another instance's clock is ahead."""
+        if at < hot.last_at - self.rules.late_seconds and not is_open:
             self.late += 1
             return True
         is_again = use.at.microsecond > 0 and use == hot.last
