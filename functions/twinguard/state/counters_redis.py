@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 
 DONE, STALE, CLOSED, SEED, BLOCKED, THROTTLED, OLD = range(7)
 _TURNS = 6
-_KNOWN = 50_000
+_KNOWN = 5_000
+"""Keys whose baselines a process remembers; one costs some ten kilobytes."""
+
 _HOMES = 20_000
 _HOME_DAYS = 3
 ready(Restraint)
@@ -122,7 +124,7 @@ class RedisCounters:
                 case 6:
                     return Answer(rate=reply[1])
                 case 1:
-                    self._reload(use.key_id, reply[1])
+                    self._reload(use.key_id, known, reply[1])
                 case 2:
                     self._learn(use.key_id, known, reply[1])
                 case 3:
@@ -229,13 +231,14 @@ class RedisCounters:
                 self._known[key_id] = known
                 if len(self._known) > _KNOWN:
                     self._known.popitem(last=False)
+            self._known.move_to_end(key_id)
             known.turn(hour)
             return known
 
-    def _reload(self, key_id: str, kept: bytes) -> None:
+    def _reload(self, key_id: str, known: Known, kept: bytes) -> None:
         version, base = rw.read_base(kept)
         if base is None:  # of another program's version: learned anew
-            base = Baseline(since=self._known[key_id].hour)
+            base = Baseline(since=known.hour)
         with self._lock:
             self._known[key_id] = Known(base, version, self._facts.get(key_id), self._rules)
 
