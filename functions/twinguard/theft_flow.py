@@ -88,7 +88,7 @@ class TheftFlow(Flow):
         """End what holds a key back on a person's word; in words, what that was."""
         kept = self.theft_journal.theft(key_id)
         theft = kept.value or Theft(
-            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW, ended_at=now
+            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW
         )
         lifted = Restraint(
             key_id=key_id,
@@ -105,10 +105,13 @@ class TheftFlow(Flow):
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)
-        if kept.value is None or not kept.value.is_open:
+        if not theft.is_open:
             return f"{key_id} is not held back any more; no incident was open"
-        self._finish(kept, thefts.ended(kept.value, by, why, now), by, now)
-        return f"{key_id} is not held back any more; incident {kept.value.name} is over"
+        # Also where there was none: what was found before and is only heard of later is over too.
+        self._finish(kept, thefts.ended(theft, by, why, now), by, now)
+        if kept.value is None:
+            return f"{key_id} is not held back any more; no incident was open"
+        return f"{key_id} is not held back any more; incident {theft.name} is over"
 
     def end_quiet(self, now: dt.datetime) -> tuple[str, ...]:
         """End the incidents of keys that have been quiet for long; their names."""

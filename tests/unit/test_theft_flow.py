@@ -311,6 +311,23 @@ def test_what_was_never_an_incident_can_be_lifted_too(here):
     assert here.held() is None
 
 
+def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(here):
+    later = NOW + dt.timedelta(minutes=5)
+    here.flow.lift(KEY, "eve", "it was us", later, is_owner=True)
+    here.take([counted(finding(ThreatLevel.CRITICAL))], later)
+
+    assert here.held(at=later) is None
+    assert here.topics.alerts == []
+
+
+def test_a_key_id_with_a_slash_names_its_incident_all_the_same(here):
+    here.take([counted(finding(key="a/b"), key="a/b")])
+    journal = here.flow.theft_journal
+
+    assert journal.named("a/b").key_id == "a/b"
+    assert journal.named(journal.named("a/b").name).key_id == "a/b"
+
+
 def test_a_throttle_ends_by_itself_and_the_incident_after_a_quiet_day(here):
     here.take([counted(finding(ThreatLevel.HIGH))])
 
