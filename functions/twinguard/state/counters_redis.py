@@ -36,6 +36,7 @@ from twinguard.readers import ready
 from twinguard.state import redis_watch as rw
 from twinguard.state import redis_words as words
 from twinguard.state.redis_calls import RedisCalls, Script
+from twinguard.state.redis_neighbours import RedisNeighbours
 from twinguard.state.redis_restraints import RedisRestraints, read_restraint
 from twinguard.state.redis_watch import Known, Weighed, named, packed
 
@@ -68,7 +69,7 @@ class RedisCounters:
         self._lock = threading.RLock()
         self._restraints = RedisRestraints(calls)
         self._script = Script(words.preamble(options.rules) + _text("counters.lua"))
-        self._across = Script(_text("neighbours.lua"))
+        self._neighbours = RedisNeighbours(calls)
 
     def admit(self, use: Use) -> Answer:
         """Say whether a request may pass; if so, count it and say what it shows."""
@@ -184,7 +185,7 @@ class RedisCounters:
             if len(self._homes) >= _HOMES:
                 self._homes.clear()
             self._homes.add(home)
-            self._source(address, b"home", key=use.key_id)
+            self._neighbours.home(address, use.key_id)
 
     def _weigh(
         self, known: Known, use: Use, reply: Weighed, seen: Sighting | None
@@ -209,20 +210,19 @@ class RedisCounters:
         if not self._run(use.key_id, b"tell", **mine, volume_at=told.volume_at):
             return ()
         if is_strange and rank >= HIGH and is_new:
-            self._source(seen.source.address, b"flag", key=use.key_id, at=reply.at)
+            self._neighbours.flag(seen.source.address, use.key_id, reply.at)
         return (finding(use, window, found, found.level),)
 
     def _ask_neighbours(self, use: Use, seen: Sighting, reply: Weighed) -> None:
         """What the source does on other keys; both the state here and the store's learn it."""
-        asked = {"key": use.key_id, "agent": seen.agent, "at": reply.at}
-        keys, same_agent, flagged, home = self._source(seen.source.address, b"seen", **asked)
+        near = self._neighbours.seen(seen.source.address, seen.agent, use.key_id, reply.at)
         state = reply.state
-        state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], keys)
-        state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or same_agent
-        state[rw.FLAGGED] = state[rw.FLAGGED] or flagged
-        state[rw.COLLEAGUE] = state[rw.COLLEAGUE] and home
-        near = {"keys": keys, "same_agent": bool(same_agent), "flagged": bool(flagged)}
-        self._run(use.key_id, b"neighbours", **near, home=bool(home))
+        state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], near.keys)
+        state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or near.same_agent
+        state[rw.FLAGGED] = state[rw.FLAGGED] or near.is_flagged
+        state[rw.COLLEAGUE] = state[rw.COLLEAGUE] and near.is_home
+        fields = {"same_agent": near.same_agent, "flagged": near.is_flagged, "home": near.is_home}
+        self._run(use.key_id, b"neighbours", keys=near.keys, **fields)
 
     # --- baselines -------------------------------------------------------------------------------
 
@@ -285,9 +285,6 @@ class RedisCounters:
     def _run(self, key_id: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
         reply = self._calls.run(self._script, _key(key_id), word, packed(**fields))
         return msgpack.decode(reply) if isinstance(reply, bytes) else reply
-
-    def _source(self, address: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
-        return self._calls.run(self._across, b"source:" + named(address), word, packed(**fields))
 
 
 def _key(key_id: str) -> bytes:
