@@ -328,6 +328,34 @@ def test_a_key_id_with_a_slash_names_its_incident_all_the_same(here):
     assert journal.named(journal.named("a/b").name).key_id == "a/b"
 
 
+def asked(here, at, message_id="lift-1", **more):
+    data = msgspec.json.encode({"key_id": KEY, "by": "eve", "why": "it was us"} | more)
+    return here.flow.on_usage(Event(message_id, at, data, {"task": "lift"}), at)
+
+
+def test_a_person_without_a_way_to_the_counters_asks_the_function(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    later = NOW + dt.timedelta(minutes=5)
+    said = asked(here, later).decision
+
+    assert "is not held back any more; incident" in said
+    assert here.held(at=later) is None
+    assert "is known" in asked(here, later).decision
+
+
+def test_a_lift_from_before_a_newer_incident_lifts_nothing(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+
+    assert "too late" in asked(here, NOW - dt.timedelta(minutes=1)).decision
+    assert here.held().curb is Curb.BLOCK
+
+
+@pytest.mark.parametrize("more", [{"why": ""}, {"key_id": ""}, {"is_owner": "yes"}])
+def test_a_lift_that_says_too_little_is_a_bad_event(here, more):
+    with pytest.raises(BadEvent, match="the lift cannot be read"):
+        asked(here, NOW, **more)
+
+
 def test_a_throttle_ends_by_itself_and_the_incident_after_a_quiet_day(here):
     here.take([counted(finding(ThreatLevel.HIGH))])
 
