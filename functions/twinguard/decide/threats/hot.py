@@ -51,6 +51,13 @@ class Episode:
         if len(self.failed_paths) < _FAILED_PATHS:
             self.failed_paths.add(path)
 
+    def fail_after_all(self, path: str) -> None:
+        """What was counted as a success when it began has failed in the end."""
+        if self.succeeded:
+            self.succeeded -= 1
+            self.note_failure(path)
+            self.next_check = self.strange
+
 
 class Hot:
     """One key's state between two uses."""
@@ -146,6 +153,14 @@ class Hot:
         self.told.clear()
         self.strange.clear()
         self.familiar.clear()
+
+    def rearm(self) -> None:
+        """Forget what was said, so that it is said again."""
+        self.told.clear()
+        self.volume_told = (0, 0.0)
+        if self.episode is not None:
+            self.episode.told, self.episode.told_at = 0, 0.0
+            self.episode.next_check = self.episode.strange
 
     def bounded(self) -> None:
         """Keep the signatures of an hour within bounds."""

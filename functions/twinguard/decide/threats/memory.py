@@ -93,7 +93,8 @@ class Watch:
         if seen.is_idle:
             return
         if use.status >= FAILED:
-            self._failed_after_all(hot.episode, use, seen)
+            if hot.episode is not None and seen.is_strange:
+                hot.episode.fail_after_all(use.path[:CUT])
             return
         self._note_values(hot, seen, at)
         hot.bounded()
@@ -103,21 +104,10 @@ class Watch:
             hot.familiar[signature] = at
             self._neighbours.home(seen.source.address, use.key_id, hot.base)
 
-    def _failed_after_all(self, episode: Episode | None, use: Use, seen: Sighting) -> None:
-        if episode is None or not seen.is_strange or not episode.succeeded:
-            return
-        episode.succeeded -= 1
-        episode.note_failure(use.path[:CUT])
-        episode.next_check = episode.strange
-
     def rearm(self, key_id: str) -> None:
         """Forget what was said of a key, so that it is said again: somebody lifted its block."""
         if (hot := self._keys.get(key_id)) is not None:
-            hot.told.clear()
-            hot.volume_told = (0, 0.0)
-            if hot.episode is not None:
-                hot.episode.told, hot.episode.told_at = 0, 0.0
-                hot.episode.next_check = hot.episode.strange
+            hot.rearm()
 
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
