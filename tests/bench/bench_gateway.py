@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import httpx2
 from msgspec.structs import replace
-from paired import Spread, spread
+from paired import Spread, ratios, spread
 from rich.console import Console
 
 from twinguard import config, state
@@ -52,7 +53,7 @@ class Side:
     """One way to the provider."""
 
     def __init__(self, base: str, key: str) -> None:
-        self.upstream = Upstream(base)
+        self.base, self.upstream = base, Upstream(base)
         self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     async def whole(self) -> float:
@@ -108,6 +109,32 @@ async def paired(direct: Side, ours: Side, console: Console) -> None:
 
 def _percentile(rounds: Sequence[Milliseconds], percent: int) -> list[float]:
     return [statistics.quantiles(one, n=100, method="inclusive")[percent - 1] for one in rounds]
+
+
+async def clients(direct: Side, console: Console) -> None:
+    """Our bare streams against an HTTP client, on the same calls."""
+    theirs: list[Milliseconds] = []
+    ours: list[Milliseconds] = []
+    url = f"{direct.base}{PATH}"
+    async with httpx2.AsyncClient() as client:
+
+        async def ask() -> float:
+            started = time.perf_counter()
+            answer = await client.post(
+                f"{direct.base}{PATH}", content=body(), headers=direct.headers
+            )
+            _check(answer.status_code)
+            return 1000 * (time.perf_counter() - started)
+
+        for _ in range(ROUNDS):
+            theirs.append([await ask() for _ in range(CALLS)])
+            ours.append([await direct.whole() for _ in range(CALLS)])
+    for percent in (50, 99):
+        there, here = _percentile(ours, percent), _percentile(theirs, percent)
+        console.print(
+            f"a call to a provider p{percent}  ours {spread(there)}   httpx2 {spread(here)}"
+            f"   times {ratios(here, there)}"
+        )
 
 
 async def carried(direct: Side, ours: Side, console: Console, seconds: float) -> None:
@@ -232,6 +259,7 @@ def roomy() -> Policy:
 
 async def measure(direct: Side, ours: Side, console: Console, seconds: float) -> None:
     """All that needs both processes."""
+    await clients(direct, console)
     await paired(direct, ours, console)
     await carried(direct, ours, console, seconds)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import threading
 
@@ -10,17 +11,25 @@ import pytest
 from msgspec.structs import replace
 
 import gateways
+from twinguard.customer_keys import Quota
 from twinguard.decide import llm_requests, llm_routes
+from twinguard.decide.ledger import Budgets, Scope
 from twinguard.decide.llm_requests import Endpoint, Mistake
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
 from twinguard.decide.tokens import Usage
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.gateway_wiring import KeyFiles, parts_from
+from twinguard.llm import meter as meter_module
 from twinguard.llm import usage_log
 from twinguard.llm.breaker import FAILURES, OPEN_SECONDS, RESERVE, Breaker, pause
+from twinguard.llm.doorkeeper import Caller
+from twinguard.llm.ledger_memory import MemoryLedger
+from twinguard.llm.meter import LEASE_MARGIN, Call, Meter, measured
+from twinguard.llm.prices import Prices
 from twinguard.llm.upstream import Upstream
 from twinguard.llm.usage_log import FileLog, Teller, TopicLog
+from twinguard.llm.wire import Refusal
 from twinguard.llm_policy import Gateway, Provider, ServedModel
 
 
@@ -294,3 +303,116 @@ def test_a_wrong_setting_stops_the_gateway_by_name(settings, told):
 def test_an_address_that_is_none_is_refused(base):
     with pytest.raises(Misconfigured, match="no provider's address"):
         Upstream(base)
+
+
+class Tired:
+    """`Sink` and clock of a meter whose process is about to die."""
+
+    def __init__(self):
+        self.now = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
+        self.lines = []
+
+    def tell(self, told):
+        self.lines.append(told)
+
+    def clock(self):
+        return self.now
+
+
+def metered(tired, seconds=30):
+    ledger = MemoryLedger(Budgets({Scope.of("tenant:acme"): 40_000_000}), clock=tired.clock)
+    return ledger, Meter(ledger, Prices(), "staging", tired, tired.clock, seconds, blocks=False)
+
+
+def call(id="req_1", **body):
+    told = {"model": "gpt-4", "messages": [{"role": "user", "content": "x"}], "max_tokens": 100}
+    asked = llm_requests.asked(Endpoint.CHAT, told | body, 100, 500)
+    return Call(id=id, caller=Caller("key1", "acme", "f", Quota()), asked=asked)
+
+
+ROUTE = Route("gpt-4", "openai", "openai")
+
+
+def test_what_a_killed_process_held_is_free_half_a_minute_after_the_longest_answer():
+    """BerriAI/litellm#27639: reservations that were never given back refused calls for ever."""
+    tired = Tired()
+    ledger, meter = metered(tired)
+
+    async def work():
+        for number in range(3):
+            await meter.hold(call(f"killed_{number}"), 1, ROUTE)
+        with pytest.raises(Refusal) as refused:
+            await meter.hold(call(), 1, ROUTE)
+        tired.now += dt.timedelta(seconds=30 + LEASE_MARGIN)
+        return refused.value, await meter.hold(call(), 1, ROUTE)
+
+    refused, attempt = asyncio.run(work())
+
+    assert (refused.status, refused.code) == (503, "budget_held")
+    assert 1 <= refused.retry_after <= 60
+    (standing,) = ledger.totals([Scope.of("tenant:acme")])
+    assert (standing.held, standing.spent) == (attempt.held.nanos, 0)
+
+
+def test_a_settlement_is_tried_again_until_the_ledger_answers(monkeypatch):
+    monkeypatch.setattr(meter_module, "_SETTLE_PAUSES", (0.0, 0.0))
+    tired = Tired()
+    ledger, meter = metered(tired)
+    real, failures = ledger.settle, [Unavailable("away"), Unavailable("away")]
+
+    def settle(held, nanos):
+        if failures:
+            raise failures.pop()
+        return real(held, nanos)
+
+    ledger.settle = settle
+
+    async def work():
+        attempt = await meter.hold(call(), 1, ROUTE)
+        usage = {"prompt_tokens": 10, "completion_tokens": 10}
+        meter.settle(attempt, measured(attempt, usage, 0, Outcome.DONE))
+        await meter.finish()
+
+    asyncio.run(work())
+
+    (standing,) = ledger.totals([Scope.of("tenant:acme")])
+    assert (standing.held, standing.spent) == (0, 900_000)
+    assert [line.nanos for line in tired.lines] == [900_000]
+
+
+def test_a_hold_that_arrives_for_a_cancelled_call_is_given_back():
+    tired = Tired()
+    ledger, meter = metered(tired)
+    slow = threading.Event()
+    real = ledger.hold
+
+    def hold(*arguments):
+        slow.wait(10)
+        return real(*arguments)
+
+    ledger.hold = hold
+    meter = Meter(ledger, Prices(), "staging", tired, tired.clock, 30, blocks=True)
+
+    async def work():
+        task = asyncio.create_task(meter.hold(call(), 1, ROUTE))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        slow.set()
+        await meter.finish()
+
+    asyncio.run(work())
+
+    (standing,) = ledger.totals([Scope.of("tenant:acme")])
+    assert (standing.held, standing.spent) == (0, 0)
+
+
+def test_a_model_without_a_price_is_not_served_and_alarms(caplog):
+    _, meter = metered(Tired())
+
+    with pytest.raises(Refusal) as refused:
+        asyncio.run(meter.hold(call(), 1, Route("no-such-model", "openai", "openai")))
+
+    assert (refused.value.status, refused.value.code) == (503, "model_unpriced")
+    assert "unpriced: no-such-model of openai" in caplog.text
