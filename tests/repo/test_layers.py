@@ -28,9 +28,10 @@ LAYERS = (
     ("budget_flow", "cost_flow", "key_flow"),
     ("schedule_flow",),
     ("pipeline",),
-    ("wiring",),
+    ("waking", "wiring"),
     ("standins",),
-    ("cli", "main", "web"),
+    ("web",),
+    ("cli", "main"),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""
 
