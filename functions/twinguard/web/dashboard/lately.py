@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read something slow seldom, and show what was read last meanwhile, with its age and its error.
+
+Pages never wait for a source that they have an answer of."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from twinguard.errors import TwinguardError
+
+T = TypeVar("T")
+
+
+class Reading(Struct, Generic[T], frozen=True):
+    """What was read and when; `error` says why it is not newer, or not there at all."""
+
+    value: T | None
+    at: dt.datetime
+    error: str = ""
+
+
+class Lately(Generic[T]):
+    """One source behind a memory that is `fresh` for a while."""
+
+    def __init__(
+        self, read: Callable[[], T], fresh: dt.timedelta, clock: Callable[[], dt.datetime]
+    ) -> None:
+        self._read, self._fresh, self._clock = read, fresh, clock
+        self._known: Reading[T] | None = None
+        self._reading = threading.Lock()
+
+    def now(self) -> Reading[T]:
+        """The newest answer: at once where there is one, which is renewed behind the scenes."""
+        known = self._known
+        if known is None:
+            return self.anew()
+        if self._clock() - known.at > self._fresh and self._reading.acquire(blocking=False):
+            threading.Thread(target=self._renew, daemon=True).start()
+        return known
+
+    def anew(self) -> Reading[T]:
+        """An answer as of now; whoever asks meanwhile waits for the same one."""
+        asked = self._clock()
+        with self._reading:
+            known = self._known
+            if known is None or known.at < asked:
+                known = self._look()
+            return known
+
+    def _renew(self) -> None:
+        try:
+            self._look()
+        finally:
+            self._reading.release()
+
+    def _look(self) -> Reading[T]:
+        now = self._clock()
+        try:
+            found = Reading(self._read(), now)
+        except TwinguardError as err:
+            before = self._known.value if self._known is not None else None
+            found = Reading(before, now, str(err))
+        self._known = found
+        return found
