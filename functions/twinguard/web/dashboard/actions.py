@@ -64,8 +64,7 @@ def carry_out(
     if kind is Kind.ENABLE:  # that flow writes the reason down itself
         _customer_keys(watched).enable(target, by, reason, now)
         records = watched.pipeline.ports.records
-        begun = [one for one in records.find("audit", resource=f"{KIND}/{target}")]
-        return begun[-1].id
+        return records.find("audit", resource=f"{KIND}/{target}")[-1].id
     begun_id = _begun(watched, kind, target, by, reason, now)
     try:
         outcome, detail = _ACTS[kind](watched, target, by, now)
