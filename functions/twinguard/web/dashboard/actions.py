@@ -18,6 +18,7 @@ from twinguard.pipeline import MANUAL
 from twinguard.policy import Level
 from twinguard.ports import Json
 from twinguard.waking import Waking, Which
+from twinguard.web.dashboard.operations_view import ENDS
 from twinguard.web.dashboard.watched import Watched
 
 SHORTEST, LONGEST = 3, 500
@@ -101,7 +102,7 @@ def _plan_wake(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan
         refusal = failed[0].detail
     return Plan(
         title=_title(watched, Kind.WAKE, target),
-        button=f"End the holds of {target}",
+        button=ENDS[target],
         lines=tuple(wording.worded(one) for one in results),
         told=_told(watched),
         refusal=refusal,
@@ -117,7 +118,7 @@ def _plan_lift(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan
     more = f"the cap trips again once another {again:f} % of the budget is spent" if again else ""
     return Plan(
         title=_title(watched, Kind.LIFT, target),
-        button="Lift the cap",
+        button=ENDS[target],
         lines=(*found.lines, *([more] if more else [])),
         told=found.told,
         refusal=refusal,
@@ -232,7 +233,7 @@ def _told(watched: Watched) -> str:
 
 def _title(watched: Watched, kind: Kind, target: str) -> str:
     words = {
-        Kind.WAKE: f"End what {target} holds in {watched.name}",
+        Kind.WAKE: f"{ENDS.get(target, target)}, in {watched.name}",
         Kind.LIFT: f"Lift the cap of {watched.name}",
         Kind.ROTATE: f"Rotate {target} of {watched.name}",
         Kind.ENABLE: f"Switch on the customer key {target}",

@@ -16,12 +16,15 @@ NEAR = Decimal(80)
 """Per cent of what caps from which a budget is worth a look."""
 
 
+APART = Decimal(14)
+"""Per cent of the bar that two names need between them."""
+
+
 class Step(Struct, frozen=True):
-    """A threshold on the budget's bar; `at` is its place in per cent of the bar."""
+    """A threshold on the budget's bar: its place in per cent of the bar, its name where it fits."""
 
     at: float
     name: str
-    is_passed: bool
 
 
 class BudgetBar(Struct, frozen=True, kw_only=True):
@@ -55,11 +58,21 @@ def budget_bar(stand: BudgetStand | None, policy: Policy) -> BudgetBar | None:
         percent=percent(stand.percent),
         spent=money(stand.basis, stand.currency),
         amount=money(stand.amount, stand.currency),
-        steps=tuple(
-            Step(float(100 * step / whole), f"{step:f} %", step in stand.crossed) for step in steps
-        ),
+        steps=_placed(steps, whole),
         outlook=_outlook(stand),
     )
+
+
+def _placed(steps: list[Decimal], whole: Decimal) -> tuple[Step, ...]:
+    """Where the thresholds stand; of names that would overlap, the higher one stays."""
+    placed: list[Step] = []
+    free = Decimal(100) + APART
+    for step in reversed(steps):
+        at = 100 * step / whole
+        has_room = free - at >= APART
+        placed.append(Step(float(at), f"{step:f} %" if has_room else ""))
+        free = at if has_room else free
+    return tuple(reversed(placed))
 
 
 def _outlook(stand: BudgetStand) -> str:

@@ -19,6 +19,13 @@ from twinguard.web.dashboard.lately import Reading
 from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen
 
 SHOWN = 40
+ENDS = {
+    Which.NIGHT.value: "Wake from the night",
+    Which.MANUAL.value: "End holds made by hand",
+    Which.SAVINGS.value: "End what savings hold",
+    Which.BUDGET.value: "Lift the cap",
+}
+"""What ending each reason is called."""
 
 
 class Reason(Struct, frozen=True):
@@ -67,7 +74,7 @@ class OperationsPage(Struct, frozen=True, kw_only=True):
 
     controls: tuple[Control, ...]
     held: tuple[Held, ...]
-    ends: tuple[str, ...]
+    ends: tuple[tuple[str, str], ...]
     breaker: tuple[str, ...]
     rotations: tuple[Rotation, ...]
     unknown_keys: tuple[str, ...]
@@ -84,7 +91,7 @@ def operations_page(
     return OperationsPage(
         controls=controls(seen, costs, policy, now),
         held=tuple(_held(hold) for hold in seen.holds),
-        ends=endable(seen),
+        ends=tuple((key, ENDS[key]) for key in endable(seen)),
         breaker=tuple(reason for _, reason in seen.breaker.open_by),
         rotations=tuple(rotation(state, policy, now) for state in seen.keys),
         unknown_keys=seen.unknown_keys,

@@ -8,15 +8,16 @@
   const SETTLED = 700; // milliseconds without news before they are announced
 
   // --- times ---------------------------------------------------------------------------------
-  const clock = new Intl.DateTimeFormat(undefined, {
-    year: "numeric", month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit",
-  });
+  const NEAR = 300 * 24 * 3600 * 1000; // further away the year is said
+  const short = { month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit" };
+  const near = new Intl.DateTimeFormat(undefined, short);
+  const far = new Intl.DateTimeFormat(undefined, { ...short, year: "numeric" });
   function localTimes(root) {
     for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       time.title = time.textContent;
-      time.textContent = clock.format(at);
+      time.textContent = (Math.abs(Date.now() - at) < NEAR ? near : far).format(at);
     }
   }
 
@@ -52,6 +53,22 @@
   const date = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", day: "numeric", month: "short" });
   const day = (at) => date.format(new Date(at * 1000));
 
+  // The limits' names, on their lines; of names that would overlap, the higher one stays.
+  function names(plot, levels) {
+    const pen = plot.ctx, scale = devicePixelRatio;
+    pen.save();
+    pen.font = `${12 * scale}px system-ui, sans-serif`;
+    pen.fillStyle = colour("--high");
+    let free = -Infinity;
+    for (const [name, amount] of [...levels].reverse()) {
+      const at = plot.valToPos(amount, "y", true) - 5 * scale;
+      if (at - free < 14 * scale) continue;
+      pen.fillText(`${name} of the budget`, plot.bbox.left + 6 * scale, at);
+      free = at;
+    }
+    pen.restore();
+  }
+
   function draw(figure) {
     const told = JSON.parse(figure.dataset.chart);
     const made = figure.dataset.kind === "month" ? month(told) : days(told);
@@ -70,6 +87,7 @@
         { ...axis, values: (plot, marks) => marks.map(day), space: 64, grid: { show: false } },
         { ...axis, size: 60, values: (plot, marks) => marks.map((mark) => mark.toLocaleString()) },
       ],
+      hooks: { draw: [(plot) => names(plot, told.levels)] },
       cursor: { drag: { x: figure.dataset.kind === "days", y: false } },
     }, made.data, figure);
     plot.root.setAttribute("role", "img");
@@ -88,6 +106,7 @@
     const body = document.getElementById("findings");
     if (!stream || !state || !body) return;
     let fresh = 0, waiting;
+    state.textContent = "Connecting";
     const say = (text, on) => { state.textContent = text; state.classList.toggle("on", on); };
     stream.addEventListener("htmx:sse:after:connection", () => say("Live", true));
     stream.addEventListener("htmx:sse:error", () => say("Not connected; trying again", false));
