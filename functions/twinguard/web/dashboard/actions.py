@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from twinguard.customer_keys import KIND, CustomerKeys
 from twinguard.decide import key_plan, wording
-from twinguard.decide.model import Outcome, Result
+from twinguard.decide.model import CloseBreaker, Outcome, Result
 from twinguard.errors import Misconfigured, TwinguardError, Unavailable
 from twinguard.pipeline import MANUAL
 from twinguard.policy import Level
@@ -103,10 +103,17 @@ def _plan_wake(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan
     return Plan(
         title=_title(watched, Kind.WAKE, target),
         button=ENDS[target],
-        lines=tuple(wording.worded(one) for one in results),
+        lines=tuple(_planned(one) for one in results),
         told=_told(watched),
         refusal=refusal,
     )
+
+
+def _planned(result: Result) -> str:
+    """A line of the plan; a breaker has no values to tell."""
+    if isinstance(result.action, CloseBreaker) and not result.detail:
+        return f"{wording.subject(result.action)}: closes, requests are answered again"
+    return wording.worded(result)
 
 
 def _plan_lift(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:

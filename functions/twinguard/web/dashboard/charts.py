@@ -45,8 +45,8 @@ class Plot(Struct, frozen=True, kw_only=True):
 
 
 def month_plot(daily: Daily) -> Plot | None:
-    """The sum so far, the budget's lines, and where the month may end; None without a day."""
-    if not daily.days:
+    """The sum so far, the budget's lines, and where the month may end; None without costs."""
+    if not any(amount for _, amount in daily.days):
         return None
     all_days = days_from(daily.month, last_of(daily.month))
     known = dict(zip((day for day, _ in daily.days), _sums(daily), strict=True))

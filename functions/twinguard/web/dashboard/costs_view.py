@@ -26,9 +26,9 @@ from twinguard.web.dashboard.words import plain
 
 TOP = 10
 PARTS = (
-    (Dimension.SERVICE, "Services", "What the month was spent on."),
-    (Dimension.TENANT, "Customers", "By the label tenant."),
-    (Dimension.FEATURE, "Features", "By the label feature."),
+    (Dimension.SERVICE, "Services", "Nothing was spent yet."),
+    (Dimension.TENANT, "Customers", "No cost of this month has the label tenant."),
+    (Dimension.FEATURE, "Features", "No cost of this month has the label feature."),
 )
 
 
@@ -43,7 +43,7 @@ class Part(Struct, frozen=True, kw_only=True):
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """A breakdown."""
+    """A breakdown; `words` are said where it has no rows."""
 
     id: str
     title: str

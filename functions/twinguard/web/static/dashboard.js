@@ -59,6 +59,8 @@
     pen.save();
     pen.font = `${12 * scale}px system-ui, sans-serif`;
     pen.fillStyle = colour("--high");
+    pen.textAlign = "left";
+    pen.textBaseline = "alphabetic";
     let free = -Infinity;
     for (const [name, amount] of [...levels].reverse()) {
       const at = plot.valToPos(amount, "y", true) - 5 * scale;
