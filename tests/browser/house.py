@@ -90,7 +90,9 @@ def now() -> dt.datetime:
 
 
 @contextlib.contextmanager
-def house(folder: Path, kind: str, environ: dict[str, str] | None = None) -> Iterator[House]:
+def house(
+    folder: Path, kind: str, exports: Path, environ: dict[str, str] | None = None
+) -> Iterator[House]:
     """A running dashboard of staging and development."""
     with Stage() as stage:
         stage.pubsub.add_topic(TOPIC)
@@ -108,10 +110,12 @@ def house(folder: Path, kind: str, environ: dict[str, str] | None = None) -> Ite
             furnish(pipeline, findings, is_alarming=kind == ALARMING)
         others = settings | {"TWINGUARD_RECORDS": f"sqlite:///{folder / 'development.sqlite'}"}
         watched = {
-            "staging": _watched(STAGING, settings, _costs(folder, kind), findings),
-            "development": _watched(DEVELOPMENT, others, _costs(folder, NORMAL), None),
+            "staging": _watched(STAGING, settings, _costs(exports, kind), findings),
+            "development": _watched(DEVELOPMENT, others, _costs(exports, NORMAL), None),
         }
         site = site_from(environ or {}, "ada")
+        for one in watched.values():
+            one.warm()
         with served(application(watched, site, now)) as url:
             yield House(url, watched, findings, stage, site)
 

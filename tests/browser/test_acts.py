@@ -11,9 +11,9 @@ from browser.house import ALARMING, house
 
 
 @pytest.fixture
-def alarmed(tmp_path):
+def alarmed(tmp_path, exports):
     """A house of its own: these tests change it."""
-    with house(tmp_path, ALARMING) as found:
+    with house(tmp_path, ALARMING, exports) as found:
         yield found
 
 

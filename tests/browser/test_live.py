@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from browser.house import NORMAL, house
 
 
 @pytest.fixture
-def usual(tmp_path):
+def usual(tmp_path, exports):
     """A house of its own: these tests add findings."""
-    with house(tmp_path, NORMAL) as found:
+    with house(tmp_path, NORMAL, exports) as found:
         yield found
 
 
@@ -22,7 +23,7 @@ def test_a_finding_appears_by_itself_and_is_announced(usual, visit):
 
     usual.find(501)
     page.wait_for_selector("#findings tr:has-text('critical')")
-    page.wait_for_function("document.getElementById('live-state').textContent.includes('1 new')")
+    expect(page.locator("#live-state")).to_have_text("Live: 1 new finding", timeout=15_000)
 
     assert page.locator("#findings tr").count() == 7
     assert page.locator("#findings tr").first.locator("time").get_attribute("title")

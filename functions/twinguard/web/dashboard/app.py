@@ -32,7 +32,7 @@ from twinguard.web.dashboard.pages import STATIC, rendered
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import held, incident_page, row
 from twinguard.web.dashboard.site import Site
-from twinguard.web.dashboard.watched import RecordsSeen, Watched
+from twinguard.web.dashboard.watched import PATIENCE, RecordsSeen, Watched
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -107,13 +107,13 @@ class Pages:
     def overview(self, request: Request) -> Response:
         """All environments at a glance."""
         now = self.desk.clock()
-        cards = [overview_page(one, one.costs(), one.records(), now) for one in self._all()]
+        cards = [overview_page(one, one.costs(1), one.records(), now) for one in self._all()]
         return self.desk.page(request, "overview.html", section="overview", cards=cards)
 
     def costs(self, request: Request) -> Response:
         """What was spent, on what, for whom, against which budget."""
         one = self.desk.named(request)
-        reading, records = one.costs(), one.records()
+        reading, records = one.costs(PATIENCE), one.records()
         page = costs_page(reading.value, one.policy) if reading.value else None
         told = alert_history(records.value.incidents, "costs") if records.value else ()
         return self.desk.page(

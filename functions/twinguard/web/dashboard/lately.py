@@ -34,15 +34,18 @@ class Lately(Generic[T]):
         self._read, self._fresh, self._clock = read, fresh, clock
         self._known: Reading[T] | None = None
         self._reading = threading.Lock()
+        self._first = threading.Event()
 
-    def now(self) -> Reading[T]:
-        """The newest answer: at once where there is one, which is renewed behind the scenes."""
+    def now(self, patience: float = 0) -> Reading[T]:
+        """The newest answer, which is renewed behind the scenes.
+
+        Where there is none yet, it is waited for, but for so many seconds only."""
         known = self._known
-        if known is None:
-            return self.anew()
-        if self._clock() - known.at > self._fresh and self._reading.acquire(blocking=False):
-            threading.Thread(target=self._renew, daemon=True).start()
-        return known
+        if known is None or self._clock() - known.at > self._fresh:
+            self._renew_behind()
+        if known is None and self._first.wait(patience):
+            known = self._known
+        return known or Reading(None, self._clock(), "It is still being read; look again soon.")
 
     def anew(self) -> Reading[T]:
         """An answer as of now; whoever asks meanwhile waits for the same one."""
@@ -52,6 +55,10 @@ class Lately(Generic[T]):
             if known is None or known.at < asked:
                 known = self._look()
             return known
+
+    def _renew_behind(self) -> None:
+        if self._reading.acquire(blocking=False):
+            threading.Thread(target=self._renew, daemon=True).start()
 
     def _renew(self) -> None:
         try:
@@ -67,4 +74,5 @@ class Lately(Generic[T]):
             before = self._known.value if self._known is not None else None
             found = Reading(before, now, str(err))
         self._known = found
+        self._first.set()
         return found

@@ -32,6 +32,9 @@ from twinguard.web.dashboard.lately import Lately, Reading
 from twinguard.web.dashboard.security import Restrained, SecurityView
 
 COSTS_FRESH, RECORDS_FRESH = dt.timedelta(minutes=15), dt.timedelta(seconds=10)
+PATIENCE = 5.0
+"""Seconds that a page waits for a source that was never read before."""
+
 AUDIT = 400
 """Audit records that are read: an effect has two."""
 
@@ -103,18 +106,18 @@ class Watched:
         """The environment's name."""
         return self.policy.environment.value
 
-    def costs(self) -> Reading[CostsSeen]:
-        """The current month's costs."""
-        return self._costs.now()
+    def costs(self, patience: float = 0) -> Reading[CostsSeen]:
+        """The current month's costs; the first reading is waited for only so many seconds."""
+        return self._costs.now(patience)
 
     def records(self, *, anew: bool = False) -> Reading[RecordsSeen]:
         """What the records know; `anew` after they were changed."""
-        return self._records.anew() if anew else self._records.now()
+        return self._records.anew() if anew else self._records.now(PATIENCE)
 
     def warm(self) -> None:
         """Read everything once, so that the first page need not."""
-        self._records.now()
-        self._costs.now()
+        self._records.anew()
+        self._costs.anew()
 
     def _read_costs(self) -> CostsSeen:
         with self._open(self._clock()) as source:
