@@ -22,10 +22,13 @@ needs = $(if $($(1)),,$(error $(1)=$(2) missing))
 changes = $(if $(APPLY),--apply)
 costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
 	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
+dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE),--source $(SOURCE)) \
+	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(DEPLOYED),--deployed)
 
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: evaluate-detection
+.PHONY: dashboard security-dashboard
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -81,6 +84,12 @@ block-key: $(VENV)/.cli ## End a key at its provider, now: KEY=openai-api-key EN
 rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is due: ENV=staging, JSON=1
 	$(call needs,ENV,staging)
 	@$(CLI).keys rotations --env $(ENV) $(if $(JSON),--json)
+
+dashboard: $(VENV)/.cli ## Serve costs, operations and security on this machine: ENV=staging for one, PORT=8765
+	@$(CLI).dashboard $(dashboard)
+
+security-dashboard: $(VENV)/.cli ## Serve the same, beginning with security: FINDINGS=findings.jsonl ENV=staging
+	@$(CLI).dashboard --page security $(dashboard)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
