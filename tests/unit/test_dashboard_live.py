@@ -102,7 +102,7 @@ def test_the_newest_are_kept_and_counted(board, path):
     board.poll()
 
     assert board.levels() == {"CRITICAL": 0, "HIGH": 0, "MEDIUM": 0, "LOW": 100}
-    assert sum(number for _, _, number in board.worst_keys(9)) == 100
+    assert sum(number for _, _, number in board.worst_keys()) == 100
     assert facts(board.page(Wanted(), 2).findings) == [149, 148]
 
 
@@ -132,7 +132,7 @@ def test_keys_are_ranked_by_their_worst_finding(board, path):
     add(path, *(line(n, "LOW", "busy") for n in range(5)), line(9, "CRITICAL", "stolen"))
     board.poll()
 
-    assert board.worst_keys(2) == (("stolen", "CRITICAL", 1), ("busy", "LOW", 5))
+    assert board.worst_keys() == (("stolen", "CRITICAL", 1), ("busy", "LOW", 5))
 
 
 # --- listeners -----------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ class Pages:
             wanted=wanted,
             is_live=wanted == Wanted(),
             levels=one.board.levels(),
-            worst=one.board.worst_keys(8),
+            worst=one.board.worst_keys(),
             rows=[row(found) for found in seen.findings],
             older=seen.older,
             newest=seen.newest,

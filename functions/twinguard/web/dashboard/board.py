@@ -5,8 +5,9 @@ One look at the store for all readers. `live.py` tells listeners."""
 
 from __future__ import annotations
 
+import heapq
 import threading
-from collections import Counter, deque
+from collections import deque
 
 from msgspec import Struct
 
@@ -26,14 +27,31 @@ class Wanted(Struct, frozen=True):
     detector: str = ""
     before: str = ""
 
-    def fits(self, found: Found) -> bool:
-        """True for a finding that is asked for."""
-        return (
-            (not self.before or found.id < self.before)
-            and (not self.level or found.level.value == self.level)
-            and (not self.key_id or found.key_id == self.key_id)
-            and (not self.detector or found.detector == self.detector)
-        )
+
+class Tally(Struct, gc=False):
+    """How many findings of each level a key has."""
+
+    low: int = 0
+    medium: int = 0
+    high: int = 0
+    critical: int = 0
+
+    def add(self, level: ThreatLevel, number: int) -> None:
+        """Count a finding, or one less."""
+        name = level.level.value
+        setattr(self, name, getattr(self, name) + number)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.low + self.medium + self.high + self.critical
+
+    @property
+    def worst(self) -> tuple[ThreatLevel, int]:
+        """The worst level that there is, and how many of it."""
+        counts = (self.critical, self.high, self.medium, self.low)
+        pairs = zip(reversed(ThreatLevel), counts, strict=True)
+        return next(pair for pair in pairs if pair[1])
 
 
 class Seen(Struct, frozen=True):
@@ -50,8 +68,9 @@ class Board:
     def __init__(self, view: SecurityView, kept: int = KEPT) -> None:
         self._view, self._most = view, kept
         self._kept: deque[Found] = deque()
-        self._levels: Counter[str] = Counter()
-        self._keys: dict[str, Counter[str]] = {}
+        self._all = Tally()
+        self._keys: dict[str, Tally] = {}
+        self._ranked: tuple[tuple[str, str, int], ...] | None = None
         self._lock = threading.Lock()
         self._polling = threading.Lock()
 
@@ -73,12 +92,7 @@ class Board:
     def page(self, wanted: Wanted, size: int = PAGE) -> Seen:
         """The newest findings that are asked for."""
         with self._lock:
-            picked: list[Found] = []
-            for found in reversed(self._kept):
-                if wanted.fits(found):
-                    picked.append(found)
-                    if len(picked) > size:
-                        break
+            picked = self._picked(wanted, size + 1)
             newest = self._kept[-1].id if self._kept else ""
         older = picked[size - 1].id if len(picked) > size else ""
         return Seen(tuple(picked[:size]), older, newest)
@@ -98,28 +112,53 @@ class Board:
     def levels(self) -> dict[str, int]:
         """How many of each level, the worst first."""
         with self._lock:
-            return {level.value: self._levels[level.value] for level in reversed(ThreatLevel)}
+            one = self._all
+            counts = (one.critical, one.high, one.medium, one.low)
+        return {level.value: n for level, n in zip(reversed(ThreatLevel), counts, strict=True)}
 
-    def worst_keys(self, most: int) -> tuple[tuple[str, str, int], ...]:
+    def worst_keys(self, most: int = 8) -> tuple[tuple[str, str, int], ...]:
         """Keys with their worst level and how many findings, the worst first."""
         with self._lock:
-            ranked = [
-                (max((ThreatLevel(level) for level in of), key=lambda one: one.rank), key, of)
-                for key, of in self._keys.items()
-            ]
-        ranked.sort(key=lambda one: (-one[0].rank, -one[2][one[0].value], one[1]))
-        return tuple((key, level.value, of.total()) for level, key, of in ranked[:most])
+            if self._ranked is None:
+                worst = ((key, of, *of.worst) for key, of in self._keys.items())
+                order = heapq.nsmallest(
+                    most, worst, key=lambda one: (-one[2].rank, -one[3], one[0])
+                )
+                self._ranked = tuple((key, level.value, of.total) for key, of, level, _ in order)
+            return self._ranked
+
+    def _picked(self, wanted: Wanted, most: int) -> list[Found]:
+        """One pass from the newest on, which ends when all of a key's findings were seen."""
+        level, key, detector = wanted.level, wanted.key_id, wanted.detector
+        before = wanted.before or "~"  # after every id
+        left = self._keys[key].total if key in self._keys else 0
+        picked: list[Found] = []
+        if key and not left:
+            return picked
+        for found in reversed(self._kept):
+            if key:
+                if found.key_id != key:
+                    continue
+                left -= 1
+            if (
+                (not level or found.level.value == level)
+                and (not detector or found.detector == detector)
+                and found.id < before
+            ):
+                picked.append(found)
+            if len(picked) == most or (key and not left):
+                break
+        return picked
 
     def _add(self, found: Found) -> None:
+        self._ranked = None
         self._kept.append(found)
-        self._levels[found.level.value] += 1
-        self._keys.setdefault(found.key_id, Counter())[found.level.value] += 1
+        self._all.add(found.level, 1)
+        self._keys.setdefault(found.key_id, Tally()).add(found.level, 1)
         if len(self._kept) > self._most:
             gone = self._kept.popleft()
-            self._levels[gone.level.value] -= 1
+            self._all.add(gone.level, -1)
             of = self._keys[gone.key_id]
-            of[gone.level.value] -= 1
-            if of[gone.level.value] == 0:
-                del of[gone.level.value]
-            if not of:
+            of.add(gone.level, -1)
+            if not of.total:
                 del self._keys[gone.key_id]

@@ -21,7 +21,7 @@ KEPT = 100_000
 """So many of the newest findings are kept in memory."""
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, gc=False):
     """One finding as it is written."""
 
     timestamp: dt.datetime

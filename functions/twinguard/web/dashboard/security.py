@@ -27,8 +27,10 @@ from twinguard.web.dashboard.findings_file import FindingsFile
 ready(Incident)
 
 
-class Found(Struct, frozen=True):
-    """One finding. `id` orders as findings were made; `evidence` is JSON, decoded when shown."""
+class Found(Struct, frozen=True, gc=False):
+    """One finding. `id` orders as findings were made; `evidence` is JSON, decoded when shown.
+
+    Nothing in it can be part of a cycle: a hundred thousand of them cost the collector nothing."""
 
     id: str
     at: dt.datetime

@@ -35,6 +35,9 @@ COSTS_FRESH, RECORDS_FRESH = dt.timedelta(minutes=15), dt.timedelta(seconds=10)
 PATIENCE = 5.0
 """Seconds that a page waits for a source that was never read before."""
 
+_WHOLE = 600.0
+"""Seconds that who warms up waits: nobody looks at it meanwhile."""
+
 AUDIT = 400
 """Audit records that are read: an effect has two."""
 
@@ -116,8 +119,8 @@ class Watched:
 
     def warm(self) -> None:
         """Read everything once, so that the first page need not."""
-        self._records.anew()
-        self._costs.anew()
+        self._records.now(PATIENCE)
+        self._costs.now(_WHOLE)
 
     def _read_costs(self) -> CostsSeen:
         with self._open(self._clock()) as source:
