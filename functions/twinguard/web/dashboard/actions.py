@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -50,6 +51,7 @@ class Unknown(Exception):
 
 def plan(watched: Watched, kind: Kind, target: str, by: str, now: dt.datetime) -> Plan:
     """What the action would do; nothing is changed."""
+    _require_known(watched, kind, target)
     try:
         return _PLANS[kind](watched, target, by, now)
     except TwinguardError as err:
@@ -62,6 +64,7 @@ def carry_out(
     watched: Watched, kind: Kind, target: str, by: str, reason: str, now: dt.datetime
 ) -> str:
     """Do it; the id of the audit record that says what was asked for and what came of it."""
+    _require_known(watched, kind, target)
     if kind is Kind.ENABLE:  # that flow writes the reason down itself
         _customer_keys(watched).enable(target, by, reason, now)
         records = watched.pipeline.ports.records
@@ -87,6 +90,18 @@ def mistake(reason: str) -> str:
     if not SHORTEST <= len(reason.strip()) <= LONGEST:
         return f"Say why, in {SHORTEST} to {LONGEST} characters: it goes into the audit trail."
     return ""
+
+
+def _require_known(watched: Watched, kind: Kind, target: str) -> None:
+    """Unknown for what this action cannot be about; a customer key's id is its flow's to know."""
+    known: dict[Kind, Collection[str]] = {
+        Kind.WAKE: (Which.NIGHT, Which.MANUAL, Which.SAVINGS),
+        Kind.LIFT: (Which.BUDGET,),
+        Kind.ROTATE: watched.policy.secrets,
+        Kind.ENABLE: (target,),
+    }
+    if target not in known[kind]:
+        raise Unknown(target)
 
 
 # --- holds and the cap ---------------------------------------------------------------------------
@@ -142,8 +157,6 @@ def _act_wake(watched: Watched, target: str, by: str, now: dt.datetime) -> tuple
 
 
 def _waking(watched: Watched, target: str) -> Waking:
-    if target not in set(Which) - {Which.ALL}:
-        raise Unknown(target)
     return Waking.of(watched.pipeline, frozenset({Which(target)}))
 
 
@@ -172,8 +185,6 @@ def _worst(results: tuple[Result, ...]) -> Outcome:
 
 def _plan_rotate(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:  # noqa: ARG001 - as the others
     keys = watched.pipeline.keys
-    if target not in watched.policy.secrets:
-        raise Unknown(target)
     found = {state.secret: state for state in keys.states(now)}
     shelf = keys.keys.secrets.read(f"{watched.name}-{target}")
     if target not in found or shelf is None:
