@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's Chromium, one for a worker, and a house for each kind of data, one for a module."""
+"""Debian's Chromium, and a house for each kind of data; both are of one module."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ PATIENCE = 15_000  # milliseconds
 SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 800}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser; a test opens its own context in it."""
+    """The browser; a test opens its own context in it.
+
+    One for a module: while Playwright runs, no other test of this thread has an event loop."""
     from playwright.sync_api import sync_playwright
 
-    binary = CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium")
+    found = (shutil.which(name) for name in (CHROMIUM, "chromium", "google-chrome"))
+    binary = next((one for one in found if one), None)
     if binary is None:
         skip_or_fail("chromium: install it with 'apt-get install chromium'")
     with sync_playwright() as started:

@@ -102,12 +102,13 @@ def _costs(costs: Reading[CostsSeen], now: dt.datetime) -> Control:
     freshness = costs.value.month.freshness
     if costs.error:
         return Control(name, "failing", costs.error, costs.at)
+    if costs.value.is_sample:
+        return Control(name, "unknown", "a sample; no source of real costs is named")
     if freshness.through is None:
         return Control(name, "unknown", "the source has no complete day yet")
     late = (now.date() - freshness.through).days
-    sample = " (sample)" if costs.value.is_sample else ""
     state = "ok" if late <= 1 + freshness.lag.days + 1 else "look"
-    return Control(name, state, f"complete through {freshness.through}{sample}", freshness.newest)
+    return Control(name, state, f"complete through {freshness.through}", freshness.newest)
 
 
 def _rotations(seen: RecordsSeen, policy: Policy, now: dt.datetime) -> Control:

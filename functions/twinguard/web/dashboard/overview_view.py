@@ -8,11 +8,16 @@ import datetime as dt
 from msgspec import Struct
 
 from twinguard.decide.money import money
+from twinguard.policy import Level
+from twinguard.reports.stamps import counted
 from twinguard.web.dashboard.budget_view import BudgetBar, budget_bar
 from twinguard.web.dashboard.health_view import Control, controls
 from twinguard.web.dashboard.incidents_view import Told, alert_history
 from twinguard.web.dashboard.lately import Reading
 from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen, Watched
+
+OPEN = 4
+"""Open incidents on a card, the worst first."""
 
 ORDER = ("failing", "look", "unknown", "ok")
 
@@ -39,7 +44,7 @@ class Card(Struct, frozen=True, kw_only=True):
     open: tuple[Told, ...]
     levels: tuple[tuple[str, int], ...]
     attention: tuple[Control, ...]
-    well: int
+    quiet: str
 
 
 def overview_page(
@@ -52,6 +57,8 @@ def overview_page(
     attention.sort(key=lambda control: ORDER.index(control.state))
     through = seen.month.freshness.through if seen else None
     told = alert_history(known.incidents, "") if known else ()
+    still_open = [one for one in told if one.state != "ended"]
+    still_open.sort(key=lambda one: -Level(one.level).rank)
     return Card(
         name=one.name,
         project=one.policy.project.id,
@@ -61,11 +68,20 @@ def overview_page(
         errors=tuple(error for error in (costs.error, records.error) if error),
         held=len(known.holds) if known else 0,
         breaker=bool(known and known.breaker.open),
-        open=tuple(one for one in told if one.state != "ended")[:3],
+        open=tuple(still_open[:OPEN]),
         levels=tuple((level.lower(), n) for level, n in one.board.levels().items() if n),
         attention=tuple(attention),
-        well=sum(control.state == "ok" for control in found),
+        quiet=_quiet(found),
     )
+
+
+def _quiet(found: tuple[Control, ...]) -> str:
+    """What is said where nothing needs anybody: silence is no health."""
+    unknown = sum(control.state == "unknown" for control in found)
+    if unknown:
+        number = counted(unknown, "control")
+        return f"Nothing is known to need anybody; nothing is known of {number}."
+    return f"Nothing needs anybody: all {len(found)} controls are seen to work."
 
 
 def _money(seen: CostsSeen, one: Watched) -> tuple[Money, ...]:

@@ -28,6 +28,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=together,
     )
     found.filters["iso"] = iso
     found.filters["utc"] = utc
@@ -38,6 +39,11 @@ def _environment() -> jinja2.Environment:
 def rendered(template: str, **context: object) -> str:
     """The template with a context."""
     return _environment().get_template(template).render(**context)
+
+
+def together(value: object) -> object:
+    """A share's sign stays on the line of its number."""
+    return value.replace(" %", "\u00a0%") if isinstance(value, str) else value
 
 
 def iso(at: dt.datetime) -> str:
