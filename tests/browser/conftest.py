@@ -20,7 +20,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 EXPECTED = ("status of 404", "status of 422")
-PATIENCE = 15_000  # milliseconds
+PATIENCE = 30_000  # milliseconds
 SIZES = {"wide": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 800}}
 
 

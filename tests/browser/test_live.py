@@ -37,7 +37,6 @@ def test_what_came_while_the_line_was_cut_is_caught_up_with(usual, visit):
     page.wait_for_selector("#findings tr:nth-child(7)")
 
     page.context.set_offline(True)
-    page.wait_for_timeout(100)
     for number in range(503, 506):
         usual.find(number, "HIGH")
     page.context.set_offline(False)

@@ -54,6 +54,17 @@ def test_a_page_is_answered_and_shows_no_secret(alarmed, path):
     assert [secret for secret in SECRETS if secret in answer.text] == []
 
 
+def test_an_earlier_month_is_shown_with_its_own_sum(alarmed):
+    page = requests.get(f"{alarmed.url}/staging/costs", timeout=20).text
+    months = re.findall(r'costs\?month=([0-9-]+)">[^<]+</a></td><td class="n">([0-9.,]+)<', page)
+    month, net = months[-2]
+
+    earlier = requests.get(f"{alarmed.url}/staging/costs?month={month}", timeout=60).text
+
+    assert f"{net} USD" in earlier
+    assert "An earlier month." in earlier
+
+
 @pytest.mark.parametrize("section", ["costs", "operations", "security"])
 def test_a_section_without_an_environment_leads_to_one(alarmed, section):
     answer = requests.get(f"{alarmed.url}/{section}", timeout=20)
@@ -73,6 +84,8 @@ def test_a_section_without_an_environment_leads_to_one(alarmed, section):
         "/staging/act/wake/all",
         "/staging/act/rotate/nothing",
         "/staging/done/7",
+        "/staging/costs?month=october",
+        "/staging/costs?month=1066-10",
         "/static/../dashboard/site.py",
         "/static/%2e%2e/dashboard/site.py",
     ],

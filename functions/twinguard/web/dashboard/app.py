@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from twinguard.costs import EVER
 from twinguard.errors import TwinguardError
 from twinguard.web.dashboard import acting
 from twinguard.web.dashboard.board import Wanted
@@ -113,7 +114,8 @@ class Pages:
     def costs(self, request: Request) -> Response:
         """What was spent, on what, for whom, against which budget."""
         one = self.desk.named(request)
-        reading, records = one.costs(PATIENCE), one.records()
+        month = _month(request.query_params.get("month", ""))
+        reading, records = one.costs(PATIENCE, month), one.records()
         page = costs_page(reading.value, one.policy) if reading.value else None
         told = alert_history(records.value.incidents, "costs") if records.value else ()
         return self.desk.page(
@@ -122,6 +124,7 @@ class Pages:
             section="costs",
             reading=reading,
             page=page,
+            month=month,
             told=told,
             records=records,
         )
@@ -231,6 +234,19 @@ class Pages:
 
 def _row(environment: str, found: Found) -> str:
     return rendered("finding.html", environment=environment, finding=row(found))
+
+
+def _month(text: str) -> dt.date | None:
+    """The month of the address, as 2026-10; None for the current one, 404 for what is none."""
+    if not text:
+        return None
+    try:
+        found = dt.date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise HTTPException(404) from None
+    if not EVER[0] <= found <= EVER[1]:
+        raise HTTPException(404)
+    return found
 
 
 def _wanted(request: Request) -> Wanted:

@@ -79,7 +79,7 @@ class Sheet(Struct, frozen=True, kw_only=True):
     usage_more: str
     year: Plot | None
     year_words: str
-    year_months: tuple[tuple[str, str], ...]
+    year_months: tuple[tuple[str, str, str], ...]
     anomalies: tuple[tuple[str, str, tuple[str, ...]], ...]
     notes: tuple[str, ...]
 
@@ -201,11 +201,15 @@ def _dated(lines: Sequence[Line], currency: str) -> list[tuple[dt.date, Decimal]
     ]
 
 
-def _by_month(lines: Sequence[Line], currency: str) -> tuple[tuple[str, str], ...]:
-    own = (one for one in lines if one.currency == currency and one.keys[0] is not None)
+def _by_month(lines: Sequence[Line], currency: str) -> tuple[tuple[str, str, str], ...]:
+    months = [
+        (str(line.keys[0])[:7], line.net)
+        for line in lines
+        if line.currency == currency and line.keys[0] is not None
+    ]
     return tuple(
-        (month_name(dt.date.fromisoformat(f"{str(one.keys[0])[:7]}-01")), plain(one.net, currency))
-        for one in own
+        (month, month_name(dt.date.fromisoformat(f"{month}-01")), plain(net, currency))
+        for month, net in months
     )
 
 

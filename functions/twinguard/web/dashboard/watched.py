@@ -6,6 +6,7 @@ Reads only; `actions.py` changes things."""
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -32,6 +33,9 @@ from twinguard.web.dashboard.lately import Lately, Reading
 from twinguard.web.dashboard.security import Restrained, SecurityView
 
 COSTS_FRESH, RECORDS_FRESH = dt.timedelta(minutes=15), dt.timedelta(seconds=10)
+MONTHS = 13
+"""Months before the current one whose costs are kept in memory."""
+
 PATIENCE = 5.0
 """Seconds that a page waits for a source that was never read before."""
 
@@ -101,7 +105,7 @@ class Watched:
         self.pipeline = Pipeline(policy, ports)
         self.board = Board(security)
         self._recent, self._open, self._clock = recent, costs, clock
-        self._costs = Lately(self._read_costs, COSTS_FRESH, clock)
+        self._costs: dict[dt.date | None, Lately[CostsSeen]] = {}
         self._records = Lately(self._read_records, RECORDS_FRESH, clock)
 
     @property
@@ -109,9 +113,16 @@ class Watched:
         """The environment's name."""
         return self.policy.environment.value
 
-    def costs(self, patience: float = 0) -> Reading[CostsSeen]:
-        """The current month's costs; the first reading is waited for only so many seconds."""
-        return self._costs.now(patience)
+    def costs(self, patience: float = 0, month: dt.date | None = None) -> Reading[CostsSeen]:
+        """A month's costs, by default the current one's.
+
+        A first reading is waited for only so many seconds."""
+        if month not in self._costs:
+            if len(self._costs) > MONTHS:  # the oldest asked for goes, never the current one
+                self._costs.pop(next(key for key in tuple(self._costs) if key is not None), None)
+            read = functools.partial(self._read_costs, month)
+            self._costs.setdefault(month, Lately(read, COSTS_FRESH, self._clock))
+        return self._costs[month].now(patience)
 
     def records(self, *, anew: bool = False) -> Reading[RecordsSeen]:
         """What the records know; `anew` after they were changed."""
@@ -120,14 +131,14 @@ class Watched:
     def warm(self) -> None:
         """Read everything once, so that the first page need not."""
         self._records.now(PATIENCE)
-        self._costs.now(_WHOLE)
+        self.costs(_WHOLE)
 
-    def _read_costs(self) -> CostsSeen:
+    def _read_costs(self, month: dt.date | None) -> CostsSeen:
         with self._open(self._clock()) as source:
             ledger = source.ledger
             return CostsSeen(
-                month=ledger.month(),
-                usage=ledger.told_by((Dimension.MODEL, Dimension.KEY)),
+                month=ledger.month(month),
+                usage=ledger.told_by((Dimension.MODEL, Dimension.KEY), month=month),
                 days=ledger.history(Dimension.DAY),
                 months=ledger.history(Dimension.MONTH),
                 note=source.note,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What pages gain with JavaScript: times in the reader's zone, charts to point at, live findings.
-// Nothing here is needed to read or to act.
+// Nothing here is needed to read or to act. Loaded before htmx, so that none of its events is missed.
 "use strict";
 
 (() => {
