@@ -5,12 +5,16 @@ Pages are in `twinguard/web/dashboard`; here it is only said what they are about
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import getpass
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, cast
 
 import typer
@@ -23,9 +27,8 @@ from twinguard.cli.exits import exiting
 from twinguard.errors import Misconfigured
 from twinguard.policy import Environment, Policy
 from twinguard.ports import Recent
-from twinguard.web.dashboard.app import application
+from twinguard.web.dashboard.app import Dashboard, application
 from twinguard.web.dashboard.findings_file import FindingsFile
-from twinguard.web.dashboard.guard import Guard
 from twinguard.web.dashboard.security import RecordedSecurity
 from twinguard.web.dashboard.site import site_from
 from twinguard.web.dashboard.watched import Source, Watched
@@ -70,23 +73,43 @@ def main(
         _serve(app, int(environ.get("PORT", port)) if in_cloud else port, page, in_cloud=in_cloud)
 
 
-def _serve(app: Guard, port: int, page: str, *, in_cloud: bool) -> None:
-    logs.configure([])
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host="0.0.0.0" if in_cloud else "127.0.0.1",  # noqa: S104 - Cloud Run's proxy is in front
-            port=port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE,
+class _Server(uvicorn.Server):
+    """A server that lets listeners go as soon as it is told to end."""
+
+    def __init__(self, app: Dashboard, *, host: str) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_GRACE,
+            )
         )
-    )
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End, on a signal."""
+        asyncio.get_running_loop().call_soon_threadsafe(self._app.end)
+        super().handle_exit(sig, frame)
+
+
+def _serve(app: Dashboard, port: int, page: str, *, in_cloud: bool) -> None:
+    logs.configure([])
+    host = "0.0.0.0" if in_cloud else "127.0.0.1"  # noqa: S104 - Cloud Run's proxy is in front
+    try:
+        listening = socket.create_server((host, port), reuse_port=False)
+    except OSError as err:
+        raise Misconfigured(
+            f"port {port}: {os.strerror(err.errno or 0)}; name another: --port (with make: PORT=)"
+        ) from err
     if not in_cloud:
-        typer.echo(f"Dashboard: http://127.0.0.1:{port}/{page}  (Ctrl-C ends it)")
-    server.run()
+        place = f"http://127.0.0.1:{listening.getsockname()[1]}/{page}"
+        typer.echo(f"Dashboard: {place}  (Ctrl-C ends it)")
+    with listening, contextlib.suppress(KeyboardInterrupt):
+        _Server(app, host=host).run(sockets=[listening])
 
 
 def _policies(env: str, environ: Mapping[str, str]) -> list[Policy]:

@@ -48,7 +48,7 @@ def application(
     watched: Mapping[str, Watched],
     site: Site,
     clock: Callable[[], dt.datetime],
-) -> Guard:
+) -> Dashboard:
     """The dashboard over these environments, in their order."""
     pages = Pages(Desk(watched, clock))
     acts = acting.Acting(pages.desk)
@@ -74,7 +74,21 @@ def application(
         },
         lifespan=pages.lifespan,
     )
-    return Guard(app, site, clock)
+    return Dashboard(app, site, clock, pages)
+
+
+class Dashboard(Guard):
+    """The application behind its guard."""
+
+    def __init__(
+        self, app: Starlette, site: Site, clock: Callable[[], dt.datetime], pages: Pages
+    ) -> None:
+        super().__init__(app, site, clock)
+        self._pages = pages
+
+    def end(self) -> None:
+        """Let listeners go, which a server would wait for; called in its event loop."""
+        self._pages.end()
 
 
 class Pages:
@@ -96,6 +110,11 @@ class Pages:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def end(self) -> None:
+        """Let every listener go."""
+        for live in self._live.values():
+            live.end()
 
     def first(self, request: Request) -> Response:
         """A section without an environment: where something is found, else the first one."""

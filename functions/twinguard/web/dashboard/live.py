@@ -65,9 +65,12 @@ class Live:
                 for chunk in chunks:
                     queue.put_nowait(chunk)
             except asyncio.QueueFull:
-                self._queues.discard(queue)
-                _emptied(queue)
-                queue.put_nowait(None)
+                self._let_go(queue)
+
+    def end(self) -> None:
+        """Let every listener go: the server ends."""
+        for queue in tuple(self._queues):
+            self._let_go(queue)
 
     async def listen(self, last: str) -> AsyncIterator[str]:
         """The events for one listener who saw `last`, until it goes away."""
@@ -86,6 +89,13 @@ class Live:
                     yield chunk
         finally:
             self._queues.discard(queue)
+
+    def _let_go(self, queue: asyncio.Queue[str | None]) -> None:
+        self._queues.discard(queue)
+        with contextlib.suppress(asyncio.QueueEmpty):
+            while True:
+                queue.get_nowait()
+        queue.put_nowait(None)
 
     async def _queued(self, queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
         while True:
@@ -111,9 +121,3 @@ def reload_event() -> str:
 
 def _id_of(chunk: str) -> str:
     return chunk.partition("\n")[0].removeprefix("id: ") if chunk.startswith("id:") else ""
-
-
-def _emptied(queue: asyncio.Queue[str | None]) -> None:
-    with contextlib.suppress(asyncio.QueueEmpty):
-        while True:
-            queue.get_nowait()
