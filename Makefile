@@ -24,6 +24,8 @@ changes = $(if $(APPLY),--apply)
 quoted = '$(subst ','\'',$(1))'
 costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
 	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
+dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE),--source $(SOURCE)) \
+	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(DEPLOYED),--deployed)
 
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
@@ -31,6 +33,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: gateway batch llm-usage
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: incident unblock
+.PHONY: dashboard security-dashboard
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -99,6 +102,11 @@ batch: $(VENV)/.cli ## Send requests that can wait, at half price: FILE=a.jsonl 
 llm-usage: $(VENV)/.cli ## Tell how calls to models went: FILE=usage.jsonl, BY=tenant|feature|model|key, JSON=1
 	$(call needs,FILE,usage.jsonl)
 	@$(CLI).llm_usage --file $(FILE) $(if $(BY),--by $(BY)) $(if $(JSON),--json)
+dashboard: $(VENV)/.cli ## Serve costs, operations and security on this machine: ENV=staging for one, PORT=8765
+	@$(CLI).dashboard $(dashboard)
+
+security-dashboard: $(VENV)/.cli ## Serve the same, beginning with security: FINDINGS=findings.jsonl ENV=staging
+	@$(CLI).dashboard --page security $(dashboard)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)

@@ -66,6 +66,9 @@ class MemoryRecords:
             ]
         return tuple(stored for stored in found if document.matches(stored.value, equal))
 
+    def newest(self, kind: str, limit: int) -> tuple[Stored, ...]:
+        return self.find(kind)[::-1][:limit]
+
     def append(
         self, kind: str, value: Mapping[str, Json], expires: dt.datetime | None = None
     ) -> str:

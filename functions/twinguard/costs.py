@@ -125,6 +125,13 @@ class Ledger:
             Query(by=by, first=month, last=last_of(month), basis=basis, tenant=tenant)
         )
 
+    def history(self, by: Dimension, months: int = 12) -> tuple[Line, ...]:
+        """Costs of the current month and of those before it, by days or months of use."""
+        first = self.this_month
+        for _ in range(months - 1):
+            first = before(first)
+        return self._asked(Query(by=(by,), first=first, last=last_of(self.this_month)))
+
     @property
     def _today(self) -> dt.date:
         return self.now.astimezone(INVOICE_CLOCK).date()

@@ -59,6 +59,13 @@ class Records(Protocol):
         """Delete the records that expired before `now`; how many."""
 
 
+class Recent(Protocol):
+    """What was appended to a kind lately, without reading all of it; every store of records can."""
+
+    def newest(self, kind: str, limit: int) -> tuple[Stored, ...]:
+        """The last records of a kind by id, the newest first."""
+
+
 class Scaler(Protocol):
     """One kind of resource that can be held."""
 

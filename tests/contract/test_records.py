@@ -299,6 +299,18 @@ def test_appended_records_order_as_they_were_added(records):
     ]
 
 
+def test_the_newest_of_a_kind_are_read_without_the_others(records):
+    ids = [records.append("audit", {"n": n}) for n in range(12)]
+    records.append("findings", {"n": 99})
+
+    found = records.newest("audit", 3)
+
+    assert [(stored.id, stored.value) for stored in found] == [
+        (ids[n], {"n": n}) for n in (11, 10, 9)
+    ]
+    assert records.newest("nothing", 3) == ()
+
+
 def test_ids_rise_over_instances_that_take_turns(opened):
     one, other = opened(), opened()
 

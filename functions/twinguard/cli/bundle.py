@@ -19,7 +19,7 @@ import typer
 from twinguard.errors import Misconfigured
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LEFT_OUT = ("cli", "inventory", "standins")
+LEFT_OUT = ("cli", "inventory", "standins", "web")
 """Parts of the package that only people and tests need."""
 
 _ROOT_FILES = ("main.py", "requirements.txt")

@@ -7,7 +7,6 @@ or was left alone, 2 wrong usage, 3 unavailable. Printing is in `scale_output.py
 from __future__ import annotations
 
 import datetime as dt
-import enum
 from typing import Annotated
 
 import typer
@@ -27,27 +26,17 @@ from twinguard.cli.desk import (
     show_plan,
     tell,
 )
-from twinguard.decide import budgets, hours
-from twinguard.decide.model import Action, DropHold, Hold, Kind, Outcome, Result, Strength, Why
+from twinguard.decide import hours
+from twinguard.decide.model import Kind, Result, Strength, Why
 from twinguard.errors import Misconfigured
-from twinguard.pipeline import MANUAL, NIGHT, SAVINGS, Pipeline
+from twinguard.pipeline import MANUAL, Pipeline
+from twinguard.waking import Waking, Which
 
 DEFAULT_HOURS = 12
-BUDGET = "budget"
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
 )
-
-
-class Which(enum.StrEnum):
-    """Reasons that a person can end."""
-
-    NIGHT = "night"
-    MANUAL = "manual"
-    SAVINGS = "savings"
-    BUDGET = "budget"
-    ALL = "all"
 
 
 WhichHolds = Annotated[
@@ -96,18 +85,12 @@ def wake(
 
     Ending the budget's lifts its cap until spend has grown on."""
     with at_desk(env, by) as desk:
-        which = frozenset(hold or (Which.NIGHT, Which.MANUAL))
-        held = desk.pipeline.journal.active_holds()
-        keys = _keys(held, which)
-        drops = tuple(a for key in sorted(keys) for a in desk.pipeline.drops(key))
-        caps = _cap_actions(desk.pipeline) if which & {Which.BUDGET, Which.ALL} else ()
-        planned = _planned(desk, held, (*drops, *caps))
+        waking = Waking.of(desk.pipeline, frozenset(hold or (Which.NIGHT, Which.MANUAL)))
+        planned = waking.planned(desk.by, desk.now)
         show_plan(f"{desk.name} wakes", planned, apply=apply, as_json=as_json)
-        if caps and not desk.tells:
+        if waking.caps and not desk.tells:
             raise Misconfigured("set TWINGUARD_ALERTS_TOPIC: people must hear that a cap is lifted")
-        results = desk.pipeline.executor(desk.by).carry_out(drops, desk.now)
-        if caps:
-            results = (*results, *desk.pipeline.lift(desk.by, desk.now).results)
+        results = waking.carried_out(desk.by, desk.now)
         _finish(desk, results, f"{desk.name} was woken by hand by {desk.by}", as_json=as_json)
 
 
@@ -138,37 +121,6 @@ def _until(desk: Desk, for_hours: int | None) -> dt.datetime:
     if schedule is None or for_hours is not None:
         return desk.now + dt.timedelta(hours=for_hours or DEFAULT_HOURS)
     return hours.wakes_at(schedule, desk.now)
-
-
-def _keys(held: tuple[Hold, ...], which: frozenset[Which]) -> frozenset[str]:
-    """The reasons to end, but for budgets: those are lifted, or they would hold again at once."""
-    if Which.ALL in which:
-        found = {key for hold in held for key in hold.keys}
-        return frozenset(key for key in found if not key.startswith(f"{BUDGET}/"))
-    return frozenset(key for key in (NIGHT, MANUAL, SAVINGS) if key in which)
-
-
-def _cap_actions(pipeline: Pipeline) -> tuple[Action, ...]:
-    journal = pipeline.journal
-    held, breaker = journal.active_holds(), journal.breaker().value
-    return budgets.lift_actions(budgets.ENVIRONMENT, held, breaker)
-
-
-def _planned(desk: Desk, held: tuple[Hold, ...], actions: tuple[Action, ...]) -> tuple[Result, ...]:
-    """The plan with one line for each resource, which says where all these drops leave it."""
-    records = {hold.resource: hold for hold in held}
-    ended: dict[object, set[str]] = {}
-    for action in actions:
-        if isinstance(action, DropHold):
-            ended.setdefault(action.resource, set()).add(action.key)
-    found: dict[object, Result] = {}
-    for result in desk.pipeline.executor(desk.by).plan(actions, desk.now):
-        action, detail = result.action, result.detail
-        if isinstance(action, DropHold) and result.outcome is Outcome.DONE:
-            detail = output.left(records[action.resource], ended[action.resource])
-        key = getattr(action, "resource", action)
-        found[key] = Result(action, result.outcome, detail)
-    return tuple(found.values())
 
 
 def _finish(desk: Desk, results: tuple[Result, ...], title: str, *, as_json: bool) -> None:

@@ -72,14 +72,6 @@ def held(
     console().print(shown)
 
 
-def left(hold: Hold, ended: set[str]) -> str:
-    """Where a resource stands once these reasons are gone."""
-    others = sorted(hold.keys - ended)
-    if others:
-        return f"stays {described(hold.expected[-1])}: held for {', '.join(others)}"
-    return f"{described(hold.expected[-1])} → {described(hold.before)}"
-
-
 def say(text: str) -> None:
     """One line for people."""
     console().print(Text(text), soft_wrap=True)

@@ -101,6 +101,15 @@ class FirestoreRecords:
         kept = (stored for stored in found if matches(stored.value, equal))
         return tuple(sorted(kept, key=lambda stored: stored.id))
 
+    def newest(self, kind: str, limit: int) -> tuple[Stored, ...]:
+        """The last records of a kind by id, the newest first."""
+        from google.cloud.firestore import Query
+
+        checked_kind(kind)
+        query = Query(self._collection(kind)).order_by("id", direction=Query.DESCENDING)
+        found = self._ask(lambda: self._all(query.limit(limit)))
+        return tuple(stored_in(snapshot) for snapshot in found)
+
     def append(
         self,
         kind: str,

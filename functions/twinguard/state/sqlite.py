@@ -102,6 +102,16 @@ class SqliteRecords:
         found = (Stored(row[0], decoded(row[1]), str(row[2])) for row in rows)
         return tuple(stored for stored in found if matches(stored.value, equal))
 
+    def newest(self, kind: str, limit: int) -> tuple[Stored, ...]:
+        """The last records of a kind by id, the newest first."""
+        checked_kind(kind)
+        with self._connected() as db:
+            rows = db.execute(
+                "SELECT id, value, version FROM records WHERE kind = ? ORDER BY id DESC LIMIT ?",
+                (kind, limit),
+            ).fetchall()
+        return tuple(Stored(row[0], decoded(row[1]), str(row[2])) for row in rows)
+
     def append(
         self,
         kind: str,

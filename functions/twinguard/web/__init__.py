@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs inside the application, in front of its routes."""
+"""What answers people's and applications' requests over HTTP; never part of the functions' zip."""

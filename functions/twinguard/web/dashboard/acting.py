@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages that ask for confirmation and a reason, do it, and show what came of it.
+
+They work without JavaScript; the form's token was checked by `guard.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+
+from twinguard.web.dashboard import actions
+from twinguard.web.dashboard.actions import Kind
+from twinguard.web.dashboard.desk import Desk
+from twinguard.web.dashboard.operations_view import audit_trail
+from twinguard.web.dashboard.watched import Watched
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+BACK = {Kind.ENABLE: "security"}
+
+
+class Acting:
+    """What is done."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def ask(self, request: Request) -> Response:
+        """What the action would do, and a form for the reason."""
+        return self._form(request, "", "")
+
+    def act(self, request: Request) -> Response:
+        """Do it, and lead to what came of it."""
+        one, kind, target = self._asked(request)
+        person = self.desk.person(request)
+        if not person.may_act:
+            raise HTTPException(403)
+        reason = request.state.fields.get("reason", "").strip()
+        if mistake := actions.mistake(reason):
+            return self._form(request, reason, mistake)
+        now = self.desk.clock()
+        try:
+            begun = actions.carry_out(one, kind, target, person.name, reason, now)
+        except actions.Unknown:
+            raise HTTPException(404) from None
+        one.records(anew=True)
+        return RedirectResponse(f"/{one.name}/done/{begun}", 303)
+
+    def done(self, request: Request) -> Response:
+        """What was asked for, by whom, why, and what came of it: as the audit trail has it."""
+        one, name = self.desk.named(request), request.path_params["id"]
+        records = one.pipeline.ports.records
+        begun = records.get("audit", name)
+        if begun is None or begun.value.get("phase") != "begun":
+            raise HTTPException(404)
+        (entry,) = audit_trail((*records.find("audit", begun=name), begun))
+        return self.desk.page(request, "done.html", section="operations", entry=entry)
+
+    def _form(self, request: Request, reason: str, mistake: str) -> Response:
+        one, kind, target = self._asked(request)
+        person = self.desk.person(request)
+        try:
+            plan = actions.plan(one, kind, target, person.name, self.desk.clock())
+        except actions.Unknown:
+            raise HTTPException(404) from None
+        section = BACK.get(kind, "operations")
+        return self.desk.page(
+            request,
+            "act.html",
+            section=section,
+            status=422 if mistake else 200,
+            plan=plan,
+            reason=reason,
+            mistake=mistake,
+            longest=actions.LONGEST,
+        )
+
+    def _asked(self, request: Request) -> tuple[Watched, Kind, str]:
+        kind = request.path_params["kind"]
+        if kind not in set(Kind):
+            raise HTTPException(404)
+        return self.desk.named(request), Kind(kind), request.path_params["target"]

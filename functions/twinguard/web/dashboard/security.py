@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the security page reads: a port of five methods, and what today's records answer.
+
+None stands for what nobody records here: the page leaves it out. Never a key, only key ids."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from twinguard.customer_keys import CustomerKeys
+from twinguard.decide.customer_keys import KeyState as CustomerKeyState
+from twinguard.decide.incidents import Incident
+from twinguard.decide.keys import Step
+from twinguard.decide.threats.values import Fact, ThreatLevel
+from twinguard.dispatch import INCIDENTS
+from twinguard.errors import Misconfigured
+from twinguard.key_records import KeyJournal
+from twinguard.policy import Policy
+from twinguard.ports import Records
+from twinguard.readers import ready
+from twinguard.web.dashboard.findings_file import FindingsFile
+
+ready(Incident)
+
+
+class Found(Struct, frozen=True, gc=False):
+    """One finding. `id` orders as findings were made; `evidence` is JSON, decoded when shown.
+
+    Nothing in it can be part of a cycle: a hundred thousand of them cost the collector nothing."""
+
+    id: str
+    at: dt.datetime
+    key_id: str
+    detector: str
+    level: ThreatLevel
+    evidence: msgspec.Raw
+
+    @property
+    def facts(self) -> dict[str, Fact]:
+        """The evidence by name."""
+        return msgspec.json.decode(self.evidence, type=dict[str, Fact])
+
+
+class Restrained(Struct, frozen=True):
+    """A key that is blocked or throttled: whose, since when, why, by whom.
+
+    `enable` is the id by which a person can let it work again, empty where there is no way."""
+
+    key_id: str
+    owner: str
+    since: dt.datetime
+    reason: str
+    by: str
+    limit: str = ""
+    enable: str = ""
+
+
+class Usual(Struct, frozen=True):
+    """What is usual for a key, as (name, words) for people."""
+
+    key_id: str
+    facts: tuple[tuple[str, str], ...]
+
+
+class SecurityView(Protocol):
+    """What one environment knows of threats to its keys."""
+
+    def findings(self, since: str, limit: int) -> tuple[Found, ...]:
+        """The newest findings after an id, the oldest of them first; all for an empty id."""
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Every incident that is kept."""
+
+    def blocked(self) -> tuple[Restrained, ...] | None:
+        """Keys that are refused now."""
+
+    def throttled(self) -> tuple[Restrained, ...] | None:
+        """Keys that are slowed down now."""
+
+    def baseline(self, key_id: str) -> Usual | None:
+        """What is usual for a key."""
+
+
+class RecordedSecurity:
+    """`SecurityView` over the records, and over a file of findings if one is named."""
+
+    def __init__(self, policy: Policy, records: Records, findings: FindingsFile | None) -> None:
+        self._policy, self._records, self._file = policy, records, findings
+
+    def findings(self, since: str, limit: int) -> tuple[Found, ...]:
+        """Those of the file, which the monitor writes."""
+        if self._file is None:
+            return ()
+        return tuple(
+            Found(
+                f"{number:012d}",
+                line.timestamp,
+                line.key_id,
+                line.detector.replace("_", " "),
+                line.threat_level,
+                line.evidence,
+            )
+            for number, line in self._file.after(int(since or 0), limit)
+        )
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Those that people were told of."""
+        found = self._records.find(INCIDENTS)
+        try:
+            return tuple(msgspec.convert(stored.value, Incident) for stored in found)
+        except msgspec.ValidationError as err:
+            raise Misconfigured(
+                f"a stored incident cannot be read: {err}; the store belongs to another version"
+            ) from err
+
+    def blocked(self) -> tuple[Restrained, ...] | None:
+        """Customers' keys that are switched off, and keys that were ended at their provider."""
+        return (*self._disabled(), *self._ended())
+
+    def throttled(self) -> tuple[Restrained, ...] | None:
+        """Nobody records it here."""
+        return None
+
+    def baseline(self, key_id: str) -> Usual | None:  # noqa: ARG002 - nobody records one here
+        """Nobody records it here."""
+        return None
+
+    def _disabled(self) -> tuple[Restrained, ...]:
+        policy, now = self._policy, dt.datetime.now(dt.UTC)
+        keys = CustomerKeys(self._records, policy.environment, policy.retention)
+        return tuple(
+            Restrained(
+                key.id,
+                f"{key.tenant} ({key.label})" if key.label else key.tenant,
+                key.disabled_at,
+                key.reason,
+                key.changed_by,
+                enable=key.id,
+            )
+            for key in keys.find(now, state=CustomerKeyState.DISABLED)
+            if key.disabled_at is not None
+        )
+
+    def _ended(self) -> tuple[Restrained, ...]:
+        journal = KeyJournal(self._records, self._policy.retention)
+        states = (journal.key(secret).value for secret in sorted(self._policy.secrets))
+        return tuple(
+            Restrained(
+                state.secret,
+                f"ours, at {state.kind}",
+                state.step_at,
+                state.trouble.title if state.trouble else "ended at its provider",
+                "",
+            )
+            for state in states
+            if state is not None and state.step is Step.BLOCKED
+        )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person does on a page: confirmed, with a reason, by the same flows, and audited."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from browser.house import ALARMING, house
+
+
+@pytest.fixture
+def alarmed(tmp_path, exports):
+    """A house of its own: these tests change it."""
+    with house(tmp_path, ALARMING, exports) as found:
+        yield found
+
+
+def told(found) -> list[str]:
+    """The alerts that the topic has."""
+    return [json.loads(one.data)["title"] for one in found.stage.clocked.messages.values()]
+
+
+def trail(found) -> list[dict]:
+    return [stored.value for stored in found.staging.pipeline.ports.records.find("audit")]
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_holds_made_by_hand_are_ended_with_a_reason(alarmed, visit, scripts):
+    page = visit(scripts=scripts)
+    page.goto(f"{alarmed.url}/staging/operations")
+
+    page.get_by_role("link", name="End holds made by hand").click()
+    plan = page.locator(".plan").inner_text()
+    page.get_by_label("Why").fill("the incident is over")
+    page.get_by_role("button", name="End holds made by hand").click()
+    page.wait_for_url("**/done/**")
+
+    assert "held for budget/environment" in plan
+    assert "by ada" in told(alarmed)[-1]
+    assert "Asked for by ada" in " ".join(page.locator("dl").inner_text().split())
+    begun = next(one for one in trail(alarmed) if one.get("action") == "WakeByHand")
+    assert (begun["actor"], begun["detail"]) == ("ada", "the incident is over")
+    held = alarmed.staging.pipeline.journal.active_holds()
+    assert "manual" not in {key for hold in held for key in hold.keys}
+
+
+def test_the_cap_is_lifted_and_everything_is_put_back(alarmed, visit):
+    page = visit()
+    page.goto(f"{alarmed.url}/staging/operations")
+
+    page.get_by_role("link", name="Lift the cap").click()
+    assert "cost breaker: closes" in page.locator(".plan").inner_text()
+    page.get_by_label("Why").fill("finance agreed to more")
+    page.get_by_role("button", name="Lift the cap").click()
+    page.wait_for_url("**/done/**")
+    outcome = page.locator(".outcome").inner_text()
+    page.get_by_role("link", name="Operations of staging").click()
+
+    assert outcome == "done"
+    assert not alarmed.staging.pipeline.journal.breaker().value.open
+    assert page.locator("text=The cost breaker is open").count() == 0
+    assert page.get_by_role("link", name="Lift the cap").count() == 0
+    assert "finance agreed to more" in page.locator("#live").inner_text()
+
+
+def test_a_blocked_customer_key_is_unblocked(alarmed, visit):
+    page = visit()
+    page.goto(f"{alarmed.url}/staging/security")
+
+    page.get_by_role("link", name="Unblock").click()
+    page.get_by_label("Why").fill("the customer has a new one")
+    page.get_by_role("button", name="Switch it on again").click()
+    page.wait_for_url("**/done/**")
+    page.goto(f"{alarmed.url}/staging/security")
+
+    assert page.get_by_role("link", name="Unblock").count() == 0
+    last = [one for one in trail(alarmed) if one.get("action") == "EnableKey"][-1]
+    assert (last["actor"], last["detail"]) == ("ada", "the customer has a new one")
+
+
+def test_without_a_reason_nothing_is_done(alarmed, visit):
+    page = visit(scripts=False)
+    before = trail(alarmed)
+    page.goto(f"{alarmed.url}/staging/act/wake/manual")
+
+    page.get_by_label("Why").fill("   ")
+    page.get_by_role("button", name="End holds made by hand").click()
+
+    assert "Say why" in page.get_by_role("alert").inner_text()
+    assert trail(alarmed) == before
+
+
+def test_what_cannot_be_done_has_no_button_and_says_why(alarmed, visit):
+    page = visit()
+
+    page.goto(f"{alarmed.url}/staging/act/wake/night")
+    night = page.get_by_role("alert").inner_text()
+    page.goto(f"{alarmed.url}/staging/act/rotate/openai-api-key")
+
+    assert "Nothing is held for this reason any more." in night
+    assert "It cannot be done now." in page.get_by_role("alert").inner_text()
+    assert page.get_by_role("button").count() == 0

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboard over HTTP, without a browser: what is answered, refused, done and written down."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+
+from browser.house import ALARMING, EMPTY, SECRETS, STAGING, house, now, served
+from twinguard.customer_keys import CustomerKeys
+from twinguard.decide.customer_keys import KeyState
+from twinguard.web.dashboard.app import application
+from twinguard.web.dashboard.identity import Person
+from twinguard.web.dashboard.site import LOOPBACK, Site
+
+READ = ("/", "/staging/costs", "/staging/operations", "/staging/security", "/development/costs")
+ACTS = ("wake/manual", "lift/budget", "rotate/openai-api-key", "enable/nobody")
+
+
+class Reader:
+    """Somebody who may only read."""
+
+    def person(self, headers, now):
+        return Person("bob@example.com", may_act=False)
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def alarmed(tmp_path_factory, exports):
+    with house(tmp_path_factory.mktemp("alarmed"), ALARMING, exports) as found:
+        yield found
+
+
+def trail(found) -> list[dict]:
+    return [one.value for one in found.staging.pipeline.ports.records.find("audit")]
+
+
+def token(session: requests.Session, url: str) -> str:
+    return re.search(r'name="csrf" value="(\w+)"', session.get(url, timeout=20).text)[1]
+
+
+@pytest.mark.parametrize("path", READ)
+def test_a_page_is_answered_and_shows_no_secret(alarmed, path):
+    answer = requests.get(alarmed.url + path, timeout=20)
+
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert [secret for secret in SECRETS if secret in answer.text] == []
+
+
+def test_an_earlier_month_is_shown_with_its_own_sum(alarmed):
+    page = requests.get(f"{alarmed.url}/staging/costs", timeout=20).text
+    months = re.findall(r'costs\?month=([0-9-]+)">[^<]+</a></td><td class="n">([0-9.,]+)<', page)
+    month, net = months[-2]
+
+    earlier = requests.get(f"{alarmed.url}/staging/costs?month={month}", timeout=60).text
+
+    assert f"{net} USD" in earlier
+    assert "An earlier month." in earlier
+
+
+@pytest.mark.parametrize("section", ["costs", "operations", "security"])
+def test_a_section_without_an_environment_leads_to_one(alarmed, section):
+    answer = requests.get(f"{alarmed.url}/{section}", timeout=20)
+
+    assert answer.url == f"{alarmed.url}/staging/{section}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/production/costs",
+        "/staging/security/incidents/staging/nothing",
+        "/staging/security/keys/nobody",
+        "/staging/act/explode/everything",
+        "/staging/act/wake/everything",
+        "/staging/act/wake/all",
+        "/staging/act/rotate/nothing",
+        "/staging/done/7",
+        "/staging/costs?month=october",
+        "/staging/costs?month=1066-10",
+        "/static/../dashboard/site.py",
+        "/static/%2e%2e/dashboard/site.py",
+    ],
+)
+def test_what_is_not_there_is_said_to_be_missing(alarmed, path):
+    assert requests.get(alarmed.url + path, timeout=20).status_code == 404
+
+
+@pytest.mark.parametrize("act", ["wake/budget", "wake/all", "lift/night", "rotate/nothing"])
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(alarmed, act):
+    before = trail(alarmed)
+    with requests.Session() as session:
+        session.get(f"{alarmed.url}/", timeout=20)
+        sent = alarmed.site.token(session.cookies["twinguard"], "ada")
+        answer = session.post(
+            f"{alarmed.url}/staging/act/{act}", data={"reason": "no", "csrf": sent}, timeout=20
+        )
+        known = session.post(
+            f"{alarmed.url}/staging/act/{act}",
+            data={"reason": "a good one", "csrf": sent},
+            timeout=20,
+        )
+
+    assert (answer.status_code, known.status_code, trail(alarmed)) == (404, 404, before)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_form_without_its_token_does_nothing(alarmed, act):
+    before = trail(alarmed)
+
+    answer = requests.post(
+        f"{alarmed.url}/staging/act/{act}", data={"reason": "for nothing"}, timeout=20
+    )
+
+    assert (answer.status_code, trail(alarmed)) == (403, before)
+
+
+def test_the_token_of_another_session_is_refused(alarmed):
+    url = f"{alarmed.url}/staging/act/wake/manual"
+    stolen = token(requests.Session(), url)
+
+    answer = requests.post(url, data={"reason": "for nothing", "csrf": stolen}, timeout=20)
+
+    assert answer.status_code == 403
+
+
+def test_who_may_only_read_sees_no_action_and_can_do_none(alarmed):
+    before = trail(alarmed)
+    site = Site(LOOPBACK, Reader(), b"s" * 32)
+    with served(application(alarmed.watched, site, now)) as url, requests.Session() as session:
+        operations = session.get(f"{url}/staging/operations", timeout=20).text
+        asked = session.get(f"{url}/staging/act/wake/manual", timeout=20).text
+        sent = site.token(session.cookies["twinguard"], "bob@example.com")
+        posted = session.post(
+            f"{url}/staging/act/wake/manual", data={"reason": "for me", "csrf": sent}, timeout=20
+        )
+
+    assert "/act/" not in operations
+    assert "You may read here" in asked
+    assert "<form" not in asked
+    assert (posted.status_code, trail(alarmed)) == (403, before)
+
+
+def test_what_fails_is_audited_as_failed(tmp_path, exports):
+    """Nobody plays Secret Manager here, so a rotation cannot succeed."""
+    with house(tmp_path, ALARMING, exports) as found, requests.Session() as session:
+        session.get(f"{found.url}/", timeout=20)
+        sent = found.site.token(session.cookies["twinguard"], "ada")
+        answer = session.post(
+            f"{found.url}/staging/act/rotate/openai-api-key",
+            data={"reason": "it leaked", "csrf": sent},
+            timeout=60,
+        )
+        begun = next(one for one in trail(found) if one.get("action") == "RotateByHand")
+
+    assert "/done/" in answer.url
+    assert "failed" in answer.text
+    assert (begun["actor"], begun["detail"]) == ("ada", "it leaked")
+
+
+def test_a_key_that_is_not_there_cannot_be_enabled(alarmed):
+    with requests.Session() as session:
+        session.get(f"{alarmed.url}/", timeout=20)
+        sent = alarmed.site.token(session.cookies["twinguard"], "ada")
+        answer = session.post(
+            f"{alarmed.url}/staging/act/enable/nobody",
+            data={"reason": "for nothing", "csrf": sent},
+            timeout=20,
+        )
+
+    assert answer.status_code == 503
+    assert "id has 12 characters" in answer.text
+
+
+def test_blocked_keys_are_those_of_the_records(alarmed):
+    keys = CustomerKeys(
+        alarmed.staging.pipeline.ports.records, STAGING.environment, STAGING.retention
+    ).find(now(), state=KeyState.DISABLED)
+
+    blocked = alarmed.staging.security.blocked()
+
+    assert {one.key_id for one in blocked} == {keys[0].id, "openai-api-key"}
+    assert alarmed.staging.security.throttled() is None
+
+
+def test_a_house_without_anything_says_so_on_each_page(tmp_path, exports):
+    with house(tmp_path, EMPTY, exports) as found:
+        operations = requests.get(f"{found.url}/staging/operations", timeout=20).text
+        security = requests.get(f"{found.url}/staging/security", timeout=20).text
+
+    assert "Nothing of staging is held." in operations
+    assert "Nothing has been done yet." in operations
+    assert "No finding yet." in security
+    assert "No key is blocked." in security
+
+
+def test_the_stream_sends_findings_after_the_last_one_seen(tmp_path, exports):
+    with house(tmp_path, EMPTY, exports) as found:
+        for number in (1, 2, 3):
+            found.find(number)
+        deadline = now().timestamp() + 20
+        while found.staging.board.newest != "000000000003":
+            assert now().timestamp() < deadline
+        with requests.get(
+            f"{found.url}/staging/security/stream",
+            headers={"Last-Event-ID": "000000000001"},
+            stream=True,
+            timeout=20,
+        ) as answer:
+            lines = answer.iter_lines(decode_unicode=True)
+            ids = [next(line for line in lines if line.startswith("id: ")) for _ in range(2)]
+
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert ids == ["id: 000000000002", "id: 000000000003"]
