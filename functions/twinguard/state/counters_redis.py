@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counters in Redis: one script call for each request, shared by all instances.
 
-The script (`counters.lua`) moves a key's state on and says what a decision needs; what is decided
-is pure and the same as in `decide/threats/memory.py`. Once an hour a key's baseline is learned by
-whoever is handed the hour that ended; a process that dies with it is followed by another."""
+`counters.lua` moves a key's state on and says what a decision needs; the decision is pure and the
+same as in `decide/threats/memory.py`. Who is handed an hour that ended learns from it (ADR 9)."""
 
 from __future__ import annotations
 

@@ -26,8 +26,6 @@ from twinguard.decide.threats.sighting import (
 )
 from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
 
-_DAY_SECONDS = 86400.0
-
 
 class Watch:
     """The state of all keys. `place_of` says where an address is, None where nobody knows."""
@@ -111,11 +109,7 @@ class Watch:
     def rearm(self, key_id: str) -> None:
         """Forget what was said of a key, so that it is said again: somebody lifted its block."""
         if (hot := self._keys.get(key_id)) is not None:
-            hot.told.clear()
-            hot.volume_told = (0, 0.0)
-            if hot.episode is not None:
-                hot.episode.told, hot.episode.told_at = 0, 0.0
-                hot.episode.next_check = hot.episode.strange
+            hot.rearm()
 
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
@@ -158,11 +152,7 @@ class Watch:
         hot.tally = type(hot.tally)(hour)
         hot.familiar.clear()
         hot.strange.clear()
-        for values in hot.novel:
-            for value in [
-                v for v, (_, last, _) in values.items() if hot.last_at - last > _DAY_SECONDS
-            ]:
-                del values[value]
+        hot.forget_novel()
         hot.relimit(self.rules)
         self._keys.move_to_end(hot.last.key_id if hot.last else "")
 
