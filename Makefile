@@ -20,12 +20,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # $(call needs,NAME,EXAMPLE): stop with `NAME=EXAMPLE missing` where the variable is empty.
 needs = $(if $($(1)),,$(error $(1)=$(2) missing))
 changes = $(if $(APPLY),--apply)
+# $(call quoted,TEXT): one word for the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
 costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
 	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
 
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
-.PHONY: evaluate-detection incident unblock
+.PHONY: baseline evaluate-detection incident plan-comment unblock workflows-lint
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
 	bench lock clean bootstrap plan apply validate terraform-test terraform-lint terraform-scan \
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
@@ -71,12 +73,12 @@ env-check: $(VENV)/.cli ## Compare environment files with the policies: ENV=stag
 
 rotate: $(VENV)/.cli ## Replace a key: KEY=openai-api-key ENV=staging; CONFIRM=1 renewed by hand, APPLY=1 to do it
 	$(call needs,KEY,openai-api-key)$(call needs,ENV,staging)
-	@$(CLI).keys rotate --env $(ENV) --key $(KEY) $(if $(CONFIRM),--confirm) $(changes) \
+	@$(CLI).keys rotate --env $(ENV) --key $(call quoted,$(KEY)) $(if $(CONFIRM),--confirm) $(changes) \
 		$(if $(JSON),--json)
 
 block-key: $(VENV)/.cli ## End a key at its provider, now: KEY=openai-api-key ENV=staging, APPLY=1 to do it
 	$(call needs,KEY,openai-api-key)$(call needs,ENV,staging)
-	@$(CLI).keys block --env $(ENV) --key $(KEY) $(changes) $(if $(JSON),--json)
+	@$(CLI).keys block --env $(ENV) --key $(call quoted,$(KEY)) $(changes) $(if $(JSON),--json)
 
 rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is due: ENV=staging, JSON=1
 	$(call needs,ENV,staging)
@@ -101,24 +103,24 @@ budget-gate: $(VENV)/.cli ## Say whether a deployment may go on: ENV=staging, CO
 
 keys: $(VENV)/.cli ## List customers' keys: ENV=staging; TENANT, LABEL, KEY=id, STATE, JSON=1
 	$(call needs,ENV,staging)
-	@$(CLI).customer_keys list --env $(ENV) $(if $(TENANT),--tenant $(TENANT)) \
-		$(if $(LABEL),--label '$(LABEL)') $(if $(KEY),--key $(KEY)) \
+	@$(CLI).customer_keys list --env $(ENV) $(if $(TENANT),--tenant $(call quoted,$(TENANT))) \
+		$(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(KEY),--key $(call quoted,$(KEY))) \
 		$(if $(STATE),--state $(STATE)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(JSON),--json)
 
 key-issue: $(VENV)/.cli ## Make a customer's key: ENV=staging TENANT=acme REASON='…'; SCOPES, EXPIRES, APPLY=1
 	$(call needs,ENV,staging)$(call needs,TENANT,acme)$(call needs,REASON,'why')
-	@$(CLI).customer_keys issue --env $(ENV) --tenant $(TENANT) --reason '$(REASON)' \
-		$(if $(LABEL),--label '$(LABEL)') $(if $(SCOPES),--scopes '$(SCOPES)') \
+	@$(CLI).customer_keys issue --env $(ENV) --tenant $(call quoted,$(TENANT)) --reason $(call quoted,$(REASON)) \
+		$(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(SCOPES),--scopes $(call quoted,$(SCOPES))) \
 		$(if $(EXPIRES),--expires $(EXPIRES)) $(if $(OUTPUT),--output $(OUTPUT)) $(changes) $(ARGS)
 
 key-rotate: $(VENV)/.cli ## Give a key a new secret: KEY=id ENV=staging REASON='…'; OVERLAP=24 hours, APPLY=1
 	$(call needs,ENV,staging)$(call needs,KEY,id)$(call needs,REASON,'why')
-	@$(CLI).customer_keys rotate --env $(ENV) --key '$(KEY)' --reason '$(REASON)' \
+	@$(CLI).customer_keys rotate --env $(ENV) --key $(call quoted,$(KEY)) --reason $(call quoted,$(REASON)) \
 		$(if $(OVERLAP),--overlap $(OVERLAP)) $(if $(OUTPUT),--output $(OUTPUT)) $(changes)
 
 key-disable key-enable key-delete: $(VENV)/.cli
 	$(call needs,ENV,staging)$(call needs,KEY,id)$(call needs,REASON,'why')
-	@$(CLI).customer_keys $(@:key-%=%) --env $(ENV) --key '$(KEY)' --reason '$(REASON)' $(changes)
+	@$(CLI).customer_keys $(@:key-%=%) --env $(ENV) --key $(call quoted,$(KEY)) --reason $(call quoted,$(REASON)) $(changes)
 key-disable: ## Switch a customer's key off: KEY=id ENV=staging REASON='…', APPLY=1
 key-enable: ## Switch a customer's key on again: KEY=id ENV=staging REASON='…', APPLY=1
 key-delete: ## Delete a customer's key for good: KEY=id ENV=staging REASON='…', APPLY=1
@@ -158,7 +160,11 @@ bootstrap: $(VENV)/.cli ## Create the bucket of Terraform's state: PROJECT=my-se
 
 plan: $(VENV)/.cli ## Show what would be deployed: ENV=staging, at first STATE=my-state-bucket
 	$(call needs,ENV,staging)
-	@$(CLI).deploy plan --env $(ENV) $(if $(STATE),--state $(STATE))
+	@$(CLI).deploy plan --env $(ENV) $(if $(STATE),--state $(STATE)) $(if $(DRIFT),--drift)
+
+plan-comment: $(VENV)/.cli ## Say the last plan and the budget as Markdown: ENV=staging, TO=file
+	$(call needs,ENV,staging)
+	@$(CLI).plan_comment --env $(ENV) $(if $(TO),--to $(TO))
 
 apply: $(VENV)/.cli ## Show the plan, ask, and deploy: ENV=staging, APPLY=1 to do it unasked
 	$(call needs,ENV,staging)
@@ -174,7 +180,10 @@ test: $(VENV)/.dev ## Run all tests; ARGS="-k budget" for some
 
 lint: $(VENV)/.dev terraform-lint ## Check style: Python, YAML, shell, Terraform
 	@$(RUN) -m ruff check . && $(RUN) -m ruff format --check .
-	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror
+	@$(RUN) -m yamllint --strict . && $(VENV)/bin/shellcheck .ci/run .ci/terraform-mirror .github/gate
+
+workflows-lint: $(VENV)/.dev ## Check GitHub's workflows with actionlint and zizmor
+	@$(CLI).workflows_lint
 
 secrets-scan: $(VENV)/.cli ## Look for keys in git's history and in the files that git would keep
 	@$(CLI).secrets_scan $(if $(FILES),--files) $(if $(JSON),--json)
@@ -186,14 +195,14 @@ format: $(VENV)/.dev ## Rewrite Python and Terraform files in the common style
 	@$(RUN) -m ruff check --fix --quiet . ; $(RUN) -m ruff format .
 	@! command -v terraform >/dev/null || terraform fmt -recursive terraform environments
 
-validate: $(VENV)/.cli ## Check Terraform's format and validity, every module and root
-	@$(CLI).terraform_checks validate
+validate: $(VENV)/.cli ## Check Terraform's format and validity, every module and root; ENV=staging for one
+	@$(CLI).terraform_checks validate $(if $(ENV),--env $(ENV))
 
 terraform-test: $(VENV)/.cli ## Run the tests of the Terraform modules
 	@$(CLI).terraform_checks test
 
-terraform-lint: $(VENV)/.cli ## Check Terraform's style with tflint
-	@$(CLI).terraform_checks lint
+terraform-lint: $(VENV)/.cli ## Check Terraform's style with tflint; ENV=staging for one root
+	@$(CLI).terraform_checks lint $(if $(ENV),--env $(ENV))
 
 terraform-scan: $(VENV)/.cli ## Check Terraform's security with checkov
 	@$(CLI).terraform_checks scan
@@ -204,11 +213,17 @@ docs: $(VENV)/.cli ## Rewrite the tables of inputs and outputs in the modules' R
 schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README's table
 	@$(CLI).policies --write
 
+baseline: $(VENV)/.cli ## What is usual for keys: KEY=id shows, RESET=1 forgets, LOG="a.jsonl b.jsonl.gz" learns; FILE
+	$(if $(KEY)$(LOG),,$(error KEY=id or LOG=events.jsonl missing))
+	@$(CLI).baselines $(if $(LOG),learn $(LOG) $(ARGS),$(if $(RESET),reset,show) --key $(KEY)) \
+		$(if $(FILE),--file $(FILE))
+
 evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; JSON=1, ARGS="--misses"
 	@$(CLI).evaluate_detection $(if $(JSON),--json) $(ARGS)
 
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
-	@for file in tests/bench/bench_*.py; do $(RUN) "$$file" || exit 1; done
+	@for file in tests/bench/bench_*.py; do \
+		PYTHONPATH="$(PYTHONPATH):$(CURDIR)/tests" $(RUN) "$$file" || exit 1; done
 
 lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRADE=1 to take newer ones
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find stolen API keys: `scripts/api_security_monitor.py --replay events.jsonl --report`.
 
-Needs what requirements-cli.txt lists; importing it gives APISecurityMonitor."""
+Importing it gives APISecurityMonitor; what requirements-cli.txt lists is installed when missing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "functions"))
+
+if __name__ == "__main__":
+    from twinguard.cli.interpreter import complete
+
+    complete()
 
 from twinguard.cli.api_security import app
 from twinguard.cli.security_monitor import APISecurityMonitor

@@ -9,8 +9,12 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 import servers
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")  # how fast a busy machine is decides no test
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from decimal import localcontext
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from twinguard.decide import anomalies, gate, notices, overview
+from twinguard.decide import anomalies, gate, notices, outside, overview
+from twinguard.decide.money import EXACT, money
 from twinguard.decide.months import before, last_of, month_of
 from twinguard.decide.spend import Anomaly, Basis, Dimension, Freshness, Line, Overview, Query
 from twinguard.policy import Policy
@@ -74,13 +76,18 @@ class Ledger:
 
     def month(self, month: dt.date | None = None, tenant: str | None = None) -> Month:
         """All that is said about a month; the current one by default."""
-        month = month_of(month or self.this_month)
+        with localcontext(EXACT):
+            return self._month(month_of(month or self.this_month), tenant)
+
+    def _month(self, month: dt.date, tenant: str | None) -> Month:
         answers = self._answers(month, tenant)
         budget = self.policy.budget if tenant is None else None
         found = self._explained(self._found(answers, month)) if tenant is None else ()
         told = overview.overviews(
             self.policy.environment.value, month, answers, self.freshness, budget, found
         )
+        if tenant is None and self.scope != EVERYTHING:
+            told = self._with_outside(told, month)
         return Month(overviews=told, freshness=self.freshness, scope=self.scope)
 
     def quarter(self, last: dt.date | None = None) -> tuple[Overview, ...]:
@@ -127,6 +134,22 @@ class Ledger:
             self.scope.environment, month, project=self.scope.project, tenant=tenant
         )
         return {query: self.source.lines(query) for query in asked}
+
+    def _with_outside(self, told: tuple[Overview, ...], month: dt.date) -> tuple[Overview, ...]:
+        """Each overview with a note of what names no environment, by its currency."""
+        lines = self.source.lines(outside.query(month))
+        left = outside.outside(lines, self.scope.project, self.scope.environment)
+        known = {one.currency for one in told}
+        noted = []
+        for number, one in enumerate(told):
+            mine = [c for c in left if c == one.currency or (not number and c not in known)]
+            notes = (
+                f"Besides, {money(left[currency], currency)} on the bill name no environment: tax, "
+                "support and what has no label are nobody's."
+                for currency in sorted(mine)
+            )
+            noted.append(replace(one, notes=(*one.notes, *notes)))
+        return tuple(noted)
 
     def _asked(self, query: Query) -> tuple[Line, ...]:
         scoped = replace(query, project=self.scope.project, environment=self.scope.environment)

@@ -7,6 +7,7 @@ are carried out in `key_steps.py`."""
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -83,7 +84,7 @@ class KeyFlow(Flow):
 
     def rotate(self, secret: str, by: str, now: dt.datetime) -> Report:
         """Rotate a key on a person's word, due or not; a blocked one begins anew."""
-        return Report(self._turn(self._known(secret), by, now, wants=True))
+        return Report(self._turn(self.require(secret), by, now, wants=True))
 
     def confirm(self, secret: str, by: str, now: dt.datetime) -> Report:
         """Go on with what a person renewed, once their new version is there."""
@@ -93,7 +94,7 @@ class KeyFlow(Flow):
 
     def confirmable(self, secret: str, now: dt.datetime) -> tuple[Kept[KeyState | None], KeyState]:
         """The record, and what a confirmation makes of it; Misconfigured says what is missing."""
-        kept, rotator = self.key_journal.key(self._known(secret)), self._rotator("")
+        kept, rotator = self.key_journal.key(self.require(secret)), self._rotator("")
         if kept.value is None or kept.value.step is not Step.ASKED:
             raise Misconfigured(f"{secret}: no renewal waits for a person; make rotations says why")
         state = rotated.confirmed(kept.value, rotator.seen(kept.value).shelf, now)
@@ -108,24 +109,31 @@ class KeyFlow(Flow):
         """End every key of a secret at its provider, and see that it refuses them.
 
         An emergency waits for nobody: a rotation under way loses its record and stops."""
-        state = self._state(self._known(secret), now)
+        state = self._state(self.require(secret), now)
         if state is None or state.kind is Kind.MANUAL:
             raise Misconfigured(f"{secret}: no API ends it; end it where it was made")
         rotator, kept = self._rotator(by), self.key_journal.key(secret)
         begun = self.key_journal.key_step_begins(secret, Blocking(by), by, now)
         held = replace(kept.value or state, step=Step.BLOCKED, busy_until=now + LEASE)
+        held = replace(held, trouble=key_tell.unconfirmed(held))  # should nobody come to end it
         kept_state = self.key_journal.keep_key(kept, held)
         try:
             ended = self._ended(rotator, held)
         except (Misconfigured, Unavailable) as err:
             self.key_journal.key_step_ends(begun, "failed", str(err), now)
-            self.key_journal.keep_key(kept_state, replace(held, busy_until=NEVER))
+            held = key_tell.told(replace(held, busy_until=NEVER), self.policy, now)
+            with suppress(Unavailable):  # the first error tells more
+                rotator.emptied(self.key_journal.keep_key(kept_state, held))
             raise
         self.key_journal.key_step_ends(begun, "done", f"{ended} keys ended", now)
         state = replace(rotated.blocked(held, now), trouble=key_tell.ended(held, by))
         state = key_tell.told(replace(state, busy_until=NEVER), self.policy, now)
-        rotator.emptied(self.key_journal.keep_key(kept_state, state))
-        return Report(f"{secret} is blocked: {ended} keys ended, and refused")
+        told = f"{secret} is blocked: {ended} keys ended, and refused"
+        try:
+            rotator.emptied(self.key_journal.keep_key(kept_state, state))
+        except Unavailable as err:  # the keys are dead all the same; the daily task tells it again
+            told += f"; people were not told yet ({err})"
+        return Report(told)
 
     def set_brakes(self, by: str, now: dt.datetime) -> list[str]:
         """Set those of the provider's own limits that differ from the policy; in words, which."""
@@ -172,7 +180,8 @@ class KeyFlow(Flow):
         if begins and state.kind is Kind.MANUAL:
             state = replace(state, trouble=key_tell.asked(state, self.policy))
         is_new = kept.value is None  # so readers find `current` from the first day on
-        if not (is_new or begins or state.under_way or state.olds or state.outbox):
+        is_untold = bool(state.outbox) or state.trouble != state.told
+        if not (is_new or begins or state.under_way or state.olds or is_untold):
             return ""
         # Of two that begin at once, one loses here.
         saved = self.key_journal.keep_key(kept, state) if begins else Kept(state, kept.version)
@@ -215,30 +224,35 @@ class KeyFlow(Flow):
         """End all keys that a secret's versions hold or that bear its name; how many."""
         secret, secrets = rotator.secret_id(state.secret), self.keys.secrets
         maker, seen = self.keys.maker(state.secret), rotator.seen(state)
+        # First what is known by name: no trouble with finding the others may spare these.
+        listed = {key.id for key in seen.keys}
+        known = (state.ids & listed) | set(strays(state, seen))
+        for key_id in sorted(known):
+            maker.drop(key_id)
         values = [
             value
             for version in seen.shelf.versions
             if seen.shelf.is_enabled(version.number)
             and (value := secrets.value(secret, version.number)) is not None
         ]
-        owners = {maker.owner(value) for value in values} - {""}
-        listed = {key.id for key in seen.keys}
-        doomed = owners | (state.ids & listed) | set(strays(state, seen))
-        for key_id in sorted(doomed):
+        found = {maker.owner(value) for value in values} - {""} - known
+        for key_id in sorted(found):
             maker.drop(key_id)
         alive = sum(maker.verdict(value) is not Verdict.REFUSED for value in values)
         if alive:
             raise Unavailable(
-                f"{state.secret}: {len(doomed)} keys are ended, but {alive} values work on; block "
-                "again in a minute, or end them where they were made"
+                f"{state.secret}: {len(known | found)} keys are ended, but {alive} values work on; "
+                "block again in a minute, or end them where they were made"
             )
-        return len(doomed)
+        return len(known | found)
 
-    def _known(self, secret: str) -> str:
+    def require(self, secret: str) -> str:
+        """The name of a secret of the policy; what is none may be a key, so it is not repeated."""
         if secret not in self.policy.secrets:
             names = ", ".join(sorted(self.policy.secrets)) or "none"
             raise Misconfigured(
-                f"{secret} is no secret of {self.policy.environment}'s policy; there are {names}"
+                f"that is the name of no secret in {self.policy.environment}'s policy; there are "
+                f"{names}. Was it a key? Then it stands in your shell's history: rotate it"
             )
         return secret
 

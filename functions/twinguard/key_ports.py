@@ -12,6 +12,11 @@ from typing import NoReturn, Protocol
 from msgspec import Struct
 
 from twinguard.decide.key_actions import Listed, Shelf, Verdict
+from twinguard.errors import Conflict
+
+
+class NameTaken(Conflict):
+    """A key of this name exists already, or did a while ago: the next one has another."""
 
 
 class RawKey:
@@ -65,7 +70,7 @@ class KeyMaker(Protocol):
         """Every key that works, ours or not."""
 
     def make(self, name: str) -> tuple[str, RawKey]:
-        """A new key's id and value."""
+        """A new key's id and value; NameTaken where names are ids and this one was used."""
 
     def drop(self, key_id: str, seconds: int = 0) -> None:
         """End a key now or after a while; nothing where it is gone."""

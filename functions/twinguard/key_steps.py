@@ -36,7 +36,7 @@ from twinguard.decide.model import NEVER, Alert
 from twinguard.decide.rotation import next_step
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Kept
-from twinguard.key_ports import KeyMaker, KeyPorts, RawKey, Secrets
+from twinguard.key_ports import KeyMaker, KeyPorts, NameTaken, RawKey, Secrets
 from twinguard.key_records import KeyJournal, TakenOver
 from twinguard.policy import Policy
 
@@ -105,6 +105,9 @@ class Rotator(Struct, frozen=True):
         begun = self.journal.key_step_begins(secret, action, self.actor, now)
         try:
             kept = self._taken(kept, action, now)
+        except NameTaken as err:  # of a life that the records know nothing of
+            self.journal.key_step_ends(begun, "failed", str(err), now)
+            return self._keep(kept, rotated.renamed(kept.value), now)
         except Unavailable as err:
             self.journal.key_step_ends(begun, "failed", str(err), now)
             raise

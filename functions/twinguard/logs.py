@@ -25,6 +25,8 @@ TRACE = "logging.googleapis.com/trace"
 _PATTERNS = (
     # OpenAI and others: sk-…, sk-proj-…
     (re.compile(r"\b(sk-)[A-Za-z0-9_-]{8,}"), r"\1" + HIDDEN),
+    # Google's API keys and access tokens
+    (re.compile(r"\b(AIza|ya29\.)[A-Za-z0-9_-]{20,}"), r"\1" + HIDDEN),
     # a customer's key: its id may be seen
     (re.compile(r"\b(ltk_(?:live|test)_[0-9a-z]{12}_)[0-9a-z]+"), r"\1" + HIDDEN),
     # Slack: the path of a webhook is its password

@@ -251,6 +251,12 @@ class Policy(Block, frozen=True, kw_only=True):
             bool(taken),
             f"secrets.{', '.join(taken)}: the alerts' channels have it already; choose another",
         )
+        loose = sorted(set(self.api_keys) - set(self.secrets))
+        refuse(
+            bool(loose),
+            f"api_keys.{', '.join(loose)}: a key is made into the secret of its name, so that its "
+            "value is in no state; add that under secrets",
+        )
         pretended = {"emulators": self.emulators, "local_llm": self.local_llm, "mocks": self.mocks}
         rotated = {name: secret.rotation_days for name, secret in self.secrets.items()}
         agree(self.environment, rotated, self.openai, self.neo4j, pretended)

@@ -52,6 +52,9 @@ Reader = Annotated[
 
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _WIDEST, _NARROWEST = 16, 26
+_BROADEST = {4: 16, 6: 32}
+"""The widest ranges of addresses that still restrict a key, by version of IP."""
+_SITE = re.compile(r"(https?://)?(\*\.)?([a-z0-9-]+\.)+[a-z]{2,}(:[0-9]+)?(/.*)?")
 
 
 class Create(Block, frozen=True, kw_only=True):
@@ -125,6 +128,36 @@ class ApiKey(Block, frozen=True, kw_only=True):
             bool(self.addresses) == bool(self.referrers),
             "a key needs addresses (a server's) or referrers (a browser's); write one of the two",
         )
+        for part in (self.apis, self.addresses, self.referrers):
+            refuse(
+                len(set(part)) < len(part),
+                "an API, an address or a referrer stands there twice; remove one",
+            )
+        for address in self.addresses:
+            _check_range(address)
+        for site in self.referrers:
+            refuse(
+                not _SITE.fullmatch(site),
+                f"{site[:80]!r} names no site, with * for subdomains and pages at most; write it "
+                "like https://app.example.com/*",
+            )
+
+
+def _check_range(address: str) -> None:
+    import ipaddress
+
+    try:
+        network = ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{address[:80]!r} is no IP address or range; write it like 203.0.113.7 or "
+            "203.0.113.0/28"
+        ) from None
+    refuse(
+        network.prefixlen < _BROADEST[network.version],
+        f"{address} is wider than /{_BROADEST[network.version]}: half of the internet is no "
+        "restriction; name your servers' own",
+    )
 
 
 class Quota(Block, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ from contract.brokers import FAULTS
 from contract.discovery import method_ids, problems
 from twinguard.act.api_keys import ApiKeys, restricted
 from twinguard.decide.key_actions import Verdict
-from twinguard.errors import Misconfigured, Unavailable
-from twinguard.key_ports import RawKey
+from twinguard.errors import Conflict, Misconfigured, Unavailable
+from twinguard.key_ports import NameTaken, RawKey
 from twinguard.provisions import ApiKey
 from twinguard.standins.server import Fault
 
@@ -43,14 +43,25 @@ def test_a_key_is_made_with_its_restrictions_and_ended(google, api):
     }
 
 
-def test_a_key_that_a_dead_process_made_is_taken_up(api):
+def test_a_name_is_used_once_even_by_a_key_that_was_deleted(api):
+    """A key that was ended may have been stolen: it is never had back."""
     _, first = api.make(NAME)
-    _, again = api.make(NAME)
+    with pytest.raises(NameTaken, match="there is or was one of that name"):
+        api.make(NAME)
+    before = api.verdict(first)
     api.drop(NAME)
-    _, revived = api.make(NAME)
+    with pytest.raises(NameTaken):
+        api.make(NAME)
 
-    assert {first.mark, again.mark, revived.mark} == {first.mark}
-    assert api.verdict(revived) is Verdict.ACCEPTED
+    assert (before, api.verdict(first)) == (Verdict.ACCEPTED, Verdict.REFUSED)
+
+
+def test_a_conflict_without_such_a_key_is_no_used_up_name(google, api):
+    google.fail(Fault(409, "ABORTED"), method="POST")
+
+    with pytest.raises(Conflict, match="changed since it was read") as raised:
+        api.make(NAME)
+    assert not isinstance(raised.value, NameTaken)
 
 
 def test_a_key_without_its_restrictions_is_not_accepted(google, api):
@@ -129,13 +140,12 @@ def test_no_adapter_starts_with_an_endpoint_that_could_catch_a_value():
 
 
 def test_every_call_is_one_of_googles(google, api):
-    for _ in range(2):
-        api.make(NAME)
-        api.drop(NAME)
+    api.make(NAME)
+    api.drop(NAME)
 
     called = {name for each in google.exchanges for name in method_ids(each)}
     prefix = "apikeys.projects.locations.keys."
     assert {name.removeprefix(prefix) for name in called} == {
-        *("create", "delete", "get", "getKeyString", "list", "patch", "undelete"),
+        *("create", "delete", "get", "getKeyString", "list"),
         "apikeys.operations.get",
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kill -9` before every single call of a rotation that changes something, then the task again.
 
+With the records in SQLite and in the Firestore emulator.
 Dead after one call is dead before the next: nothing that the process still knew counts."""
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from rotating import ALERTS, DAY, NOW, OPENAI, attributes, cloud, only, task
+from rotating import ALERTS, DAY, MAPS, NOW, OPENAI, attributes, cloud, only, task
 from twinguard import config
 from twinguard.decide.keys import LEASE, Step
 from twinguard.errors import Unavailable
@@ -32,6 +33,9 @@ from twinguard.wiring import start
 pytestmark = pytest.mark.timeout(400)
 
 POLICY = only(OPENAI)
+KEYS = f"projects/{POLICY.project.id}/locations/global/keys"
+KINDS = ("rotations", "audit")
+SERVERS = ("FIRESTORE_EMULATOR_HOST",)
 LATER = LEASE + dt.timedelta(minutes=1)
 
 
@@ -57,13 +61,24 @@ def memory():
         yield Path(folder)
 
 
-def lives(nursery, cloud, now, dies_at):
+@pytest.fixture(params=["sqlite", "firestore"])
+def store(request):
+    """Where the records of a world are, by its number."""
+    if request.param == "sqlite":
+        folder = request.getfixturevalue("memory")
+        return lambda number: f"sqlite:///{folder}/{number}.db"
+    request.getfixturevalue("firestore_server")
+    project = request.getfixturevalue("project")
+    return lambda number: f"firestore://{project}-{number}/(default)"
+
+
+def lives(nursery, cloud, now, dies_at, policy=POLICY):
     """One run of the task in a fresh process that dies before a call, if there are as many."""
     cloud.pipeline(now)
     event = [f"rotate-{dies_at}", now.isoformat(), "", {"task": "rotate"}]
     order = {
-        "env": cloud.env,
-        "policy": config.render(POLICY),
+        "env": cloud.env | {name: os.environ[name] for name in SERVERS if name in os.environ},
+        "policy": config.render(policy),
         "events": [event],
         "dies_at": dies_at,
     }
@@ -72,10 +87,10 @@ def lives(nursery, cloud, now, dies_at):
     return int(nursery.stdout.readline())
 
 
-def survives(nursery, memory, begins, dies_now, refuses=""):
+def survives(nursery, store, begins, dies_now, refuses=""):
     """Kill before call 1, 2, 3 … of a run, after earlier ones; yield where it died."""
     for dies_at in range(1, 200):
-        with cloud(f"sqlite:///{memory}/{dies_at}.db", POLICY) as here:
+        with cloud(store(dies_at), POLICY) as here:
             here.openai.refuses = {refuses} - {""}
             for at in begins:
                 with contextlib.suppress(Unavailable):
@@ -123,20 +138,29 @@ def check_audit(here):
     assert len([entry for entry in begun if entry.id not in ended]) <= 1
 
 
+def kept(records):
+    """Every byte of a store in files, or every record of one that has none."""
+    if records.startswith("sqlite:///"):
+        path = Path(records.removeprefix("sqlite:///"))
+        return b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+    found = open_records(records)
+    return repr([(one.id, one.value) for k in KINDS for one in found.find(k)]).encode()
+
+
 def check_no_raw_key(here):
     """No value stands in the store, its log, or an alert: not even one that was lost."""
-    path = Path(here.records.removeprefix("sqlite:///"))
-    written = b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+    written = kept(here.records)
     heard = b"".join(m.data for m in here.google.pubsub.backlog(ALERTS))
     for value in here.openai.made:
         assert value.encode() not in written
+        assert POLICY.environment.encode() in written  # it was looked into
         assert value.encode() not in heard
 
 
-def test_killed_anywhere_until_the_overlap_it_goes_on_and_ends_the_old_key(nursery, memory):
+def test_killed_anywhere_until_the_overlap_it_goes_on_and_ends_the_old_key(nursery, store):
     """OpenAI tells a value once: a key whose value died is deleted before another is made."""
     lost = 0
-    for here in survives(nursery, memory, [], NOW):
+    for here in survives(nursery, store, [], NOW):
         check_never_without(here)
         before = set(here.openai.keys)
         here.rotate(NOW + LATER)
@@ -153,18 +177,16 @@ def test_killed_anywhere_until_the_overlap_it_goes_on_and_ends_the_old_key(nurse
     assert lost == 2  # before its id was recorded, and before its value was in a version
 
 
-def test_killed_anywhere_after_the_overlap_it_still_ends_the_old_key(nursery, memory):
-    for here in survives(nursery, memory, [NOW], NOW + DAY):
+def test_killed_anywhere_after_the_overlap_it_still_ends_the_old_key(nursery, store):
+    for here in survives(nursery, store, [NOW], NOW + DAY):
         check_never_without(here)
         here.rotate(NOW + DAY + LATER)
 
         check_done(here)
 
 
-def test_killed_anywhere_while_a_refused_key_is_taken_back_the_old_one_is_untouched(
-    nursery, memory
-):
-    for here in survives(nursery, memory, [NOW], NOW + LATER, refuses="twinguard-"):
+def test_killed_anywhere_while_a_refused_key_is_taken_back_the_old_one_is_untouched(nursery, store):
+    for here in survives(nursery, store, [NOW], NOW + LATER, refuses="twinguard-"):
         check_never_without(here)
         here.rotate(NOW + 2 * LATER)
 
@@ -176,8 +198,32 @@ def test_killed_anywhere_while_a_refused_key_is_taken_back_the_old_one_is_untouc
         check_no_raw_key(here)
 
 
-def test_two_that_start_at_once_do_the_work_once(memory):
-    with cloud(f"sqlite:///{memory}/two.db", POLICY) as here:
+def test_killed_anywhere_a_google_key_is_replaced_and_never_missed(nursery, memory):
+    """Between two days of the task, and with the next run after each death."""
+    policy, survived = only(MAPS), 0
+    for dies_at in range(1, 200):
+        with cloud(f"sqlite:///{memory}/{dies_at}.db", policy) as here:
+            keys = here.google.api_keys
+            here.add_secret(MAPS, keys.add(f"{KEYS}/by-hand"), age=100)
+            status = lives(nursery, here, NOW, dies_at, policy)
+            for number in range(4):
+                alive = [key for key in keys.keys.values() if "deleteTime" not in key]
+                value = here.read(MAPS) or here.google.secrets.read(here.secret(MAPS), "latest")
+                assert keys.works(value if isinstance(value, str) else value.decode())
+                assert len(alive) <= 2
+                here.rotate(NOW + LATER + number * DAY)
+            (last,) = [name for name, key in keys.keys.items() if "deleteTime" not in key]
+            assert keys.values[last] == here.read(MAPS)
+            assert here.state(MAPS).step is Step.IDLE
+            assert here.told() == []
+            survived += 1
+        if status == 0:
+            break
+    assert survived > 15
+
+
+def test_two_that_start_at_once_do_the_work_once(store):
+    with cloud(store("two"), POLICY) as here:
         outcomes = []
         start = threading.Barrier(2)
 

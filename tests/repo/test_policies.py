@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -555,3 +556,25 @@ def test_a_mistake_is_refused_with_file_key_and_remedy(tmp_path, old, new, messa
         config.load(path)
 
     assert str(raised.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("restrictions", "message"),
+    [
+        ("addresses: ['10.0.0.1', '10.0.0.1']", "stands there twice; remove one"),
+        ("addresses: [example.com]", "'example.com' is no IP address or range; write it like"),
+        ("addresses: ['0.0.0.0/1', '128.0.0.0/1']", "0.0.0.0/1 is wider than /16: half of the in"),
+        ("addresses: ['2001::/16']", "2001::/16 is wider than /32: half of the internet is no"),
+        ("referrers: ['*.com/*']", "'*.com/*' names no site, with * for subdomains and pages"),
+        ("addresses: ['10.0.0.1']", "a key is made into the secret of its name, so that its value"),
+    ],
+)
+def test_a_google_key_is_restricted_and_in_a_secret_or_refused(tmp_path, restrictions, message):
+    """Terraform makes none: its value would be in the state."""
+    path = tmp_path / "policy.yaml"
+    key = f"api_keys:\n  maps: {{apis: [places.googleapis.com], {restrictions}}}\n"
+    path.write_text(STAGING + key)
+
+    with pytest.raises(Misconfigured, match=re.escape(message)) as raised:
+        config.load(path)
+    assert "policy.yaml: api_keys.maps: " in str(raised.value)

@@ -19,12 +19,23 @@ from twinguard.errors import Misconfigured
 pytestmark = pytest.mark.timeout(600)
 
 DATASET = 'module.billing_export["export"].google_bigquery_dataset.export'
-APPLY = 'module.delivery["github"].google_project_iam_member.role["apply {}"]'
+GRANTS = 'module.delivery["github"].google_project_iam_member.grants'
+APPLY = 'module.delivery["github"].google_project_iam_member.role["apply roles/{}"]'
+ADMINISTERED = (
+    *("artifactregistry.admin", "cloudquotas.admin", "cloudscheduler.admin"),
+    *("compute.networkAdmin", "iam.serviceAccountAdmin", "memorystore.admin", "monitoring.editor"),
+    *("networkconnectivity.consumerNetworkAdmin", "pubsub.admin", "run.admin"),
+    "serviceusage.serviceUsageAdmin",
+)
 ACCEPTED = {
     # Access is Google's default, known after apply only; nobody public is in it.
     ("CKV_GCP_15", DATASET),
     # Who applies these modules makes their accounts: a job on the protected branch.
-    ("CKV_GCP_49", APPLY.format("roles/iam.serviceAccountAdmin")),
+    ("CKV_GCP_49", APPLY.format("iam.serviceAccountAdmin")),
+    # Who applies makes, changes and removes these; only a job on the protected branch is it.
+    *(("CKV_GCP_42", APPLY.format(role)) for role in ADMINISTERED),
+    # It grants from a fixed list of roles only: the grant has a condition.
+    ("CKV_GCP_42", GRANTS),
 }
 """What only a plan shows, and checkov cannot connect with an exception in the source."""
 

@@ -8,50 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from permissions import BY_PREDEFINED_ROLE, NEEDS, OF_KEYS, OF_VALUES, of_keys
 from planning import ROOT
 from twinguard.act import backlog
 
 pytestmark = pytest.mark.timeout(600)
 
 ACT = ROOT / "functions" / "twinguard" / "act"
-
-NEEDS = {
-    ("billing", "get_project_billing_info"): {"resourcemanager.projects.get"},
-    ("billing", "update_project_billing_info"): {
-        "resourcemanager.projects.deleteBillingAssignment"
-    },
-    ("cloud_run", "get_service"): {"run.services.get"},
-    # The change is waited for: its operation is asked for until it is done.
-    ("cloud_run", "update_service"): {"run.services.update", "run.operations.get"},
-    ("pubsub", "get_subscription"): {"pubsub.subscriptions.get"},
-    ("pubsub", "modify_push_config"): {"pubsub.subscriptions.update"},
-    ("pubsub", "publish"): {"pubsub.topics.publish"},
-    ("backlog", "GET timeSeries"): {"monitoring.timeSeries.list"},
-}
-"""What Google asks for each call."""
-
-BY_PREDEFINED_ROLE = {"pubsub.topics.publish"}
-"""roles/pubsub.publisher holds nothing else."""
-
-SECRETS = "secretmanager"
-OF_KEYS = {
-    ("secret_manager", "GET"): {
-        *(f"{SECRETS}.secrets.get", f"{SECRETS}.versions.get", f"{SECRETS}.versions.list"),
-        f"{SECRETS}.versions.access",
-    },
-    ("secret_manager", "PATCH"): {f"{SECRETS}.secrets.update"},
-    ("secret_manager", "POST"): {
-        f"{SECRETS}.versions.{verb}" for verb in ("add", "destroy", "disable")
-    },
-    ("api_keys", "GET"): {"apikeys.keys.get", "apikeys.keys.getKeyString", "apikeys.keys.list"},
-    ("api_keys", "POST"): {"apikeys.keys.create", "apikeys.keys.undelete"},
-    ("api_keys", "PATCH"): {"apikeys.keys.update"},
-    ("api_keys", "DELETE"): {"apikeys.keys.delete"},
-}
-"""What Google asks for the calls that rotate keys; the contract tests say which those are."""
-
-OF_VALUES = {f"{SECRETS}.versions.access", f"{SECRETS}.versions.add"}
-"""Not needed where a person makes the credential."""
 
 ON_BEHALF = {"iam.serviceAccounts.actAs"}
 """No call of its own: restoring a push, and changing a service, act as their account."""
@@ -89,11 +52,6 @@ def rest_calls(path: Path) -> set[tuple[str, str]]:
         and ast.unparse(node.func) == "self._rest.call"
         and isinstance(node.args[0], ast.Constant)
     }
-
-
-def of_keys(adapter: str) -> set[str]:
-    """What an adapter that rotates keys needs."""
-    return set().union(*(need for call, need in OF_KEYS.items() if call[0] == adapter))
 
 
 def roles(plan) -> dict[str, set[str]]:

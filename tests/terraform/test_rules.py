@@ -47,13 +47,25 @@ def test_nothing_is_public(plan):
     } == {"ALLOW_INTERNAL_ONLY"}
 
 
-def test_only_the_push_account_calls_a_function(plan):
+def test_who_is_granted_what_is_known_before_an_apply(plan):
+    """Rules about members see nothing of one that is known only afterwards."""
+    grants = {at: after for at, after in plan.made.items() if kind_of(at).endswith("_iam_member")}
+
+    assert len(grants) > 1
+    assert [at for at, after in grants.items() if not after.get("member")] == []
+    assert [at for at, after in grants.items() if not after.get("role")] == []
+
+
+def test_only_the_push_account_calls_a_function(plan, environment):
     invokers = {
         at: after for at, after in plan.made.items() if after.get("role") == "roles/run.invoker"
     }
 
     assert {at.partition("[")[0] for at in invokers} == {
         "module.functions.google_cloud_run_v2_service_iam_member.push"
+    }
+    assert {after["member"].partition("@")[0] for after in invokers.values()} == {
+        f"serviceAccount:twinguard-{environment}-push"
     }
     assert {after["name"] for after in invokers.values()} == {
         item["name"] for item in plan.of("google_cloudfunctions2_function").values()
@@ -82,18 +94,23 @@ def test_no_grant_takes_away_what_others_granted(plan):
     assert {kind for kind in authoritative if "_iam_" in kind} == set()
 
 
-def test_everything_that_can_carries_the_environments_label(plan, environment):
+def test_everything_that_can_carries_the_policys_labels(plan, environment):
     """Monitoring says user_labels; a channel's `labels` are its address."""
+    policy = config.load(config.path_of(Environment(environment)))
+    wanted = {**policy.labels, "environment": environment, "managed-by": "terraform"}
     labelled = {
         at: after["user_labels"] if "user_labels" in after else after["labels"]
         for at, after in plan.made.items()
         if "user_labels" in after or "terraform_labels" in after
     }
 
-    found = {at: (labels or {}).get("environment") for at, labels in labelled.items()}
+    lacking = {
+        at for at, labels in labelled.items() if not wanted.items() <= (labels or {}).items()
+    }
 
-    assert found == dict.fromkeys(labelled, environment)
-    assert {kind_of(at) for at in found} >= {
+    assert {"application", "owner"} <= wanted.keys()
+    assert lacking == set()
+    assert {kind_of(at) for at in labelled} >= {
         "google_monitoring_alert_policy",
         "google_monitoring_notification_channel",
         "google_pubsub_topic",

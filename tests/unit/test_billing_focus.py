@@ -125,6 +125,13 @@ def test_times_are_read_in_all_their_forms(lines, start):
     assert line.keys == ("2024-09-01",)
 
 
+@pytest.mark.parametrize("column", ["BillingPeriodStart", "ChargePeriodStart", "ChargePeriodEnd"])
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T00:00:00Z", "soon"])
+def test_a_time_in_which_nobody_was_billed_is_refused(lines, column, time):
+    with pytest.raises(Misconfigured, match=rf"focus\.csv, line 2: {column} is '{time}'"):
+        lines(focus({column: time}))
+
+
 @pytest.mark.parametrize(
     ("tags", "environment"),
     [
@@ -133,6 +140,8 @@ def test_times_are_read_in_all_their_forms(lines, start):
         ('{"Environment": "production"}', "production"),
         ('[{"key": "environment", "value": "production"}]', "production"),
         ('[{"Key" : "environment", "Value": "production"}]', "production"),
+        ('{"environment": "a", "environment": "production"}', "production"),
+        ('"{\\"environment\\": \\"production\\"}"', "production"),
         ('{"environments": "production"}', None),
         ("{}", None),
         ("null", None),
@@ -161,7 +170,13 @@ def test_a_file_without_tags_is_unattributed(lines):
     assert line.keys == (None,)
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_last_column_without_a_name_is_no_column(lines):
+    text = "".join(f"{line},\n" for line in focus({}, {}).splitlines())
+
+    assert [line.net for line in lines(text)] == [3]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_a_spreadsheets_delimiter_is_read(lines, delimiter):
     assert [line.net for line in lines(focus({}, {}, delimiter=delimiter))] == [3]
 
@@ -238,6 +253,26 @@ def test_a_day_is_complete_once_a_later_one_is_there(tmp_path):
             through[name] = files.freshness(NOW).through
 
     assert through == {"whole": dt.date(2024, 9, 1), "half": dt.date(2024, 8, 31)}
+
+
+@pytest.mark.parametrize(
+    ("providers", "calendar", "is_late"),
+    [
+        (["AWS"], "UTC", None),
+        (["Google Cloud"], "Pacific time", dt.timedelta(hours=40)),
+        (["Google", "Oracle"], "Pacific time or UTC", dt.timedelta(hours=40)),
+    ],
+)
+def test_a_source_says_whose_days_its_days_are_and_how_late_it_is_known_to_be(
+    tmp_path, providers, calendar, is_late
+):
+    for number, provider in enumerate(providers):
+        (tmp_path / f"{number}.csv").write_text(focus({"ProviderName": provider}))
+
+    with ExportFiles(tmp_path) as files:
+        fresh = files.freshness(NOW)
+
+    assert (fresh.calendar, fresh.lag) == (calendar, is_late)
 
 
 def test_focus_comes_in_json_lines_and_parquet_too(tmp_path):

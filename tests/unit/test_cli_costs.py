@@ -200,16 +200,94 @@ def test_a_table_shows_the_largest_and_says_what_is_left(source):
 def test_csv_holds_every_row_to_the_last_digit(export, source):
     done = run("check", "--env", "staging", "--source", source, "--csv")
 
-    rows = list(csv.DictReader(io.StringIO(done.output)))
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
     (line,) = november(export)
     assert sum((Decimal(row["net"]) for row in rows), Decimal(0)) == line.net
     assert {row["currency"] for row in rows} == {"USD"}
+    assert {row["is_complete"] for row in rows if row["day"] <= "2026-11-20"} == {"true"}
+    assert {row["is_complete"] for row in rows if row["day"] > "2026-11-20"} == {"false"}
+
+
+@pytest.mark.parametrize("form", [("--by", "service"), ("--csv",), ("--focus",), ()])
+def test_every_output_says_through_when_it_is_complete_and_how_late_rows_are(source, form):
+    done = run("check", "--env", "staging", "--source", source, *form)
+
+    told = " ".join(done.output.split())
+    assert "Complete through 2026-11-20 (days in Pacific time; later days still grow)" in told
+    assert "Lag known: rows come up to 40 hours late, newest row 2026-11-" in told
+
+
+def test_every_json_says_through_when_it_is_complete(source):
+    whole = run("check", "--env", "staging", "--source", source, "--json")
+    parts = run("check", "--env", "staging", "--source", source, "--by", "service", "--json")
+
+    fresh = json.loads(parts.stdout)["freshness"]
+    assert (fresh["through"], fresh["calendar"]) == ("2026-11-20", "Pacific time")
+    assert json.loads(whole.stdout)["overviews"][0]["freshness"] == fresh
+
+
+def test_rows_for_programs_say_of_a_sample_that_it_is_one():
+    done = run("check", "--env", "dev", "--csv")
+
+    assert done.stderr.startswith("Sample data")
+    assert done.stdout.startswith("day,service")
+
+
+def test_focus_rows_have_every_column_that_focus_wants_of_everybody(source):
+    done = run("check", "--env", "staging", "--source", source, "--focus")
+
+    row = next(csv.DictReader(io.StringIO(done.stdout)))
+    wanted = {
+        *("BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency"),
+        *("BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory", "ChargeClass"),
+        *("ChargeDescription", "ChargePeriodEnd", "ChargePeriodStart", "ContractedCost"),
+        *("EffectiveCost", "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit"),
+        *("ProviderName", "PublisherName", "ServiceCategory", "ServiceName"),
+    }
+    assert wanted <= set(row)
+
+
+@pytest.mark.parametrize("kind", ["monthly", "statement", "quarterly"])
+def test_a_report_of_a_sample_says_so_itself(tmp_path, kind):
+    run("report", "--env", "dev", "--kind", kind, "--form", "md", "--to", str(tmp_path))
+
+    texts = [path.read_text() for path in tmp_path.glob("*.md")]
+    assert texts
+    assert all("Sample data, made up on this machine" in text for text in texts)
+
+
+@pytest.mark.parametrize("command", ["check", "gate", "report"])
+def test_help_has_examples(command):
+    assert f"\n   {command} --env prod" in run(command, "--help").output
+
+
+def test_what_names_no_environment_is_on_the_bill_and_is_said(tmp_path):
+    usual = {
+        "cost": 1.5,
+        "currency": "USD",
+        "invoice": {"month": "202611"},
+        "service": {"description": "Cloud Run"},
+        "project": {"id": "living-twin-dev"},
+        "usage_start_time": "2026-11-03T10:00:00Z",
+    }
+    rows = (
+        usual,
+        usual | {"project": None, "cost": 2.85, "cost_type": "tax"},
+        usual | {"project": {"id": "somebody-elses"}, "cost": 100},
+    )
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    done = run("check", "--env", "dev", "--source", str(tmp_path / "a.jsonl"))
+
+    told = " ".join(done.output.split())
+    assert "November 2026 · 1.50 USD net" in told
+    assert "Besides, 2.85 USD on the bill name no environment" in told
 
 
 def test_focus_rows_can_be_read_back_with_the_same_totals(tmp_path, export, source):
     done = run("check", "--env", "staging", "--source", source, "--focus")
     path = tmp_path / "focus.csv"
-    path.write_text(done.output)
+    path.write_text(done.stdout)
 
     with open_costs(str(path)) as again:
         by = (Dimension.SERVICE, Dimension.TENANT)
@@ -230,6 +308,18 @@ def test_somebody_elses_file_is_shown_whole_and_that_is_said(tmp_path):
     assert "has no costs of project living-twin-ci: all of it is shown." in " ".join(
         done.output.split()
     )
+
+
+def test_a_file_without_rows_is_said_to_have_none(tmp_path):
+    path = focus_csv(exports.made(0), tmp_path / "focus.csv")
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+
+    done = run("check", "--env", "dev", "--source", str(path))
+
+    told = " ".join(done.output.split())
+    assert done.exit_code == 0
+    assert "focus.csv has no rows." in told
+    assert "0.00 USD net" in told
 
 
 def test_what_is_not_focus_is_refused_with_the_column(tmp_path):

@@ -172,6 +172,32 @@ def test_an_environment_is_deployed_only_when_told_so(machine, arguments, calls)
 def test_what_does_not_run_in_the_cloud_is_not_planned(machine):
     done = machine.run("plan", "--env", "local")
 
-    assert done.returncode != 0
-    assert "local has no main.tf: nothing of it runs in the cloud" in done.stderr
+    assert done.returncode == 2
+    assert done.stderr.startswith("local has no main.tf: nothing of it runs in the cloud")
     assert not (machine.world / "calls").exists()
+
+
+def test_a_wrong_policy_is_named_before_terraform_is_asked(machine):
+    policy = machine.repository / "environments" / "staging" / "policy.yaml"
+    policy.write_text(policy.read_text().replace("amount: 500", "amount: plenty"))
+
+    done = machine.run("plan", "--env", "staging")
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{policy}: budget.amount: plenty is not a number of at most 15 digits; "
+        "write it out, as 1500 or 12.34\n"
+    )
+    assert not (machine.world / "calls").exists()
+
+
+@pytest.mark.parametrize(("exists", "code"), [(True, 0), (False, 2)])
+def test_drift_ends_with_two_where_anything_would_change(machine, exists, code):
+    """The stand-in plans a change until its bucket exists."""
+    if exists:
+        (machine.world / "bucket").touch()
+    (machine.repository / "environments/staging/backend_override.tf").touch()
+
+    done = machine.run("plan", "--env", "staging", "--drift")
+
+    assert done.returncode == code

@@ -165,7 +165,7 @@ def test_the_comment_has_the_bar_the_numbers_and_how_far_the_data_reach():
         "| A typical day | 21.50 USD |\n"
         "| Month's end, likely | 480.00 USD (430.00 USD to 550.00 USD) |\n"
         "| 500.00 USD is reached | 2026-11-25 |\n\n"
-        "Complete through 2026-11-10 (Pacific); newest row 2026-11-12 02:00 UTC, from sample, "
+        "Complete through 2026-11-10 (Pacific time); newest row 2026-11-12 02:00 UTC, from sample, "
         "known to be 36 hours late.\n"
     )
 

@@ -218,6 +218,60 @@ def test_a_google_key_is_rotated_restricted_and_the_old_one_deleted(tmp_path):
         assert made["restrictions"]["serverKeyRestrictions"] == {"allowedIps": ["10.0.0.1"]}
 
 
+def test_records_that_were_lost_cost_no_reader_the_key(tmp_path):
+    """The new records know no name: neither the key in use nor a deleted one is taken for new."""
+    stores = (f"sqlite:///{tmp_path}/{name}.db" for name in ("lost", "new"))
+    with cloud(next(stores), only(MAPS)) as here:
+        keys, kept = here.google.api_keys, f"projects/{here.policy.project.id}/locations/global"
+        here.add_secret(MAPS, keys.add(f"{kept}/keys/by-hand"), age=100)
+        for at in (NOW, NOW + DAY):
+            here.rotate(at)
+        first = here.read(MAPS)
+        here.pipeline().keys.rotate(MAPS, "ann", NOW + 2 * DAY)
+        here.rotate(NOW + 3 * DAY)
+        used = here.read(MAPS)
+        here.env["TWINGUARD_RECORDS"] = here.records = next(stores)
+        here.pipeline().keys.rotate(MAPS, "ann", NOW + 4 * DAY)
+        both = (keys.works(used), keys.works(here.read(MAPS)), keys.works(first))
+        here.rotate(NOW + 5 * DAY)
+
+        assert both == (True, True, False)
+        assert here.read(MAPS) not in {first, used}
+        assert [keys.works(one) for one in (here.read(MAPS), used, first)] == [True, False, False]
+        assert here.state(MAPS).name == "twinguard-staging-maps-key-3"
+
+
+def test_a_key_that_cannot_be_told_from_others_is_not_taken_for_a_stray(here, monkeypatch):
+    """Without records, the key in use is known by its redacted value, or not at all."""
+    here.rotate(NOW)
+    here.rotate(NOW + DAY)
+    used = here.read()
+    here.env["TWINGUARD_RECORDS"] = here.records = here.records.replace("records", "new")
+    hide_values(here, monkeypatch)
+    here.pipeline().keys.rotate(OPENAI, "ann", NOW + 2 * DAY)
+
+    assert here.openai.works(used)
+    assert here.openai.works(here.read())
+    here.rotate(NOW + 3 * DAY)
+    assert here.state().trouble.title == "The old key for openai-api-key is not dead"
+
+
+def test_what_somebody_went_back_to_is_still_known_by_its_id(here, monkeypatch):
+    here.rotate(NOW)
+    here.google.secrets.point(here.secret(), 1)
+    hide_values(here, monkeypatch)
+    here.pipeline().keys.rotate(OPENAI, "ann", NOW + LATER)
+
+    assert [one.key.id for one in here.state().olds if one.key.version == 1] == ["key_1"]
+    assert here.openai.works(here.openai.made[0])
+
+
+def hide_values(here, monkeypatch):
+    """OpenAI tells nothing any more by which a key can be known."""
+    telling = here.openai._told
+    monkeypatch.setattr(here.openai, "_told", lambda key: telling(key) | {"redacted_value": "***"})
+
+
 # --- a person's turn -----------------------------------------------------------------------------
 
 
@@ -294,8 +348,9 @@ def test_a_person_rotates_whenever_they_like(here):
     report = here.pipeline(NOW + 2 * DAY).keys.rotate(OPENAI, "ann", NOW + 2 * DAY)
 
     assert "overlap, version 3" in report.decision
-    with pytest.raises(Misconfigured, match=r"nothing is no secret of staging's policy; there are"):
-        here.pipeline().keys.rotate("nothing", "ann", NOW)
+    with pytest.raises(Misconfigured, match=r"there are openai-api-key\. Was it a key") as raised:
+        here.pipeline().keys.rotate("sk-" + "a key in the place of its name", "ann", NOW)
+    assert "in the place" not in str(raised.value)
 
 
 def test_a_blocked_key_is_dead_at_once_told_and_begun_anew_by_a_person(here):
@@ -325,6 +380,51 @@ def test_a_block_that_is_not_confirmed_says_so_and_can_be_made_again(here, monke
 
     assert here.openai.keys == {}
     assert here.audit() == ["Blocking"]
+    assert [alert.title.partition(" staging is ")[2] for alert in here.alerts()] == [
+        "to be blocked, and its keys may still work",
+        "blocked: nothing that reads it works any more",
+    ]
+
+
+def test_a_block_that_dies_on_its_way_does_not_pass_for_one_that_is_done(here, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("twinguard.key_flow.strays", dies)
+        with pytest.raises(KeyboardInterrupt):
+            here.pipeline().keys.block(OPENAI, "ann", NOW)
+    left = here.state()
+    here.rotate(NOW + LATER)
+
+    assert (left.step, left.trouble.level) == (Step.BLOCKED, Level.CRITICAL)
+    assert left.trouble.lines[0].endswith("make block-key KEY=openai-api-key ENV=staging APPLY=1")
+    assert here.told() == [("staging/rotation/openai-api-key/1", "opened")]
+    here.pipeline(NOW + DAY).keys.block(OPENAI, "ann", NOW + DAY)
+    assert here.openai.keys == {}
+
+
+def dies(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_block_ends_what_is_known_before_it_looks_for_the_rest(here):
+    here.rotate(NOW)
+    (known, made) = here.openai.keys
+    here.google.fail(Fault(code=503), path=":access", times=9)
+    with pytest.raises(Unavailable, match="cannot read version"):
+        here.pipeline(NOW + DAY).keys.block(OPENAI, "ann", NOW + DAY)
+
+    assert (known, made, here.openai.keys) == ("key_1", "key_2", {})
+    assert here.state().step is Step.BLOCKED
+
+
+def test_a_block_that_nobody_could_be_told_of_is_done_and_told_later(here):
+    here.google.fail(Fault(403, "PERMISSION_DENIED"), path=":publish")
+    report = here.pipeline().keys.block(OPENAI, "ann", NOW)
+    before = (here.openai.keys, here.told())
+    here.rotate(NOW + LATER)
+
+    assert report.decision.startswith("openai-api-key is blocked: 1 keys ended, and refused; peop")
+    assert before == ({}, [])
+    assert here.told() == [("staging/rotation/openai-api-key/1", "opened")]
 
 
 def test_an_emergency_waits_for_no_rotation(here):

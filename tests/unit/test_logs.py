@@ -128,6 +128,8 @@ def test_a_terminal_gets_a_line_for_people_with_control_characters_spelled_out()
     ("text", "clean"),
     [
         ("key sk-proj-abcDEF123_456 used", "key sk-[hidden] used"),
+        ("key AIza" + "Sy0123_" * 5 + " used", "key AIza[hidden] used"),
+        ("token ya29." + "a0AfH6SM" * 5, "token ya29.[hidden]"),
         (
             "POST https://hooks.slack.com/services/T012AB/B034CD/x5Yz: 404",
             "POST https://hooks.slack.com/services/[hidden]: 404",

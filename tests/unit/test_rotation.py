@@ -364,6 +364,22 @@ def test_nothing_is_ended_after_somebody_pointed_current_back():
     assert world.states[2] is VersionState.ENDING
 
 
+def test_what_somebody_went_back_to_outlives_the_end_the_provider_was_told():
+    """The old key was told to expire in a week: with the daily task that never comes."""
+    world, state = born()
+    state = run(world, rotated.begun(state, world.shelf(), world.now))
+    world.current = 1
+    for _ in range(30):
+        world.pass_time(DAY)
+        state = run(world, state)
+        assert "key_0" in world.alive
+    world.current = 2
+    world.pass_time(DAY)
+    state = run(world, state)
+
+    assert (state.step, list(world.alive)) == (Step.IDLE, ["key_1"])
+
+
 def test_a_new_key_that_stops_working_keeps_the_old_one_alive():
     world, state = born()
     state = run(world, rotated.begun(state, world.shelf(), world.now))

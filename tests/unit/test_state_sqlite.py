@@ -222,6 +222,14 @@ def test_a_folder_that_cannot_be_written_is_refused_with_the_remedy(locked_folde
     assert str(refused.value).startswith(str(locked_folder / name))
 
 
+def test_a_new_store_is_its_owners_alone(tmp_path):
+    """Whose keys there are, and who did what, is nobody else's business."""
+    records = SqliteRecords(str(tmp_path / "new.db"))
+    records.put("kind", "id", {"a": 1}, None)
+
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
 def test_a_folder_that_is_missing_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(Misconfigured, match="create its folder"):
         SqliteRecords(str(tmp_path / "missing" / "records.db"))

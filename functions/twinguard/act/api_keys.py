@@ -13,7 +13,7 @@ from typing import Any
 from twinguard.act.rest import Missing, rest
 from twinguard.decide.key_actions import Listed, Verdict
 from twinguard.errors import Conflict, Misconfigured, Unavailable
-from twinguard.key_ports import RawKey
+from twinguard.key_ports import NameTaken, RawKey
 from twinguard.provisions import ApiKey
 
 GOOGLE = "https://apikeys.googleapis.com"
@@ -44,7 +44,8 @@ class ApiKeys:
         return tuple(Listed(_short(one), str(one.get("displayName", ""))) for one in self._all())
 
     def make(self, name: str) -> tuple[str, RawKey]:
-        """The key of this name and its value; what a process left half made is taken up again."""
+        """A new key of this name and its value; NameTaken where there was one before, even if it is
+        deleted: that one may be what readers have, or what somebody stole."""
         what = f"cannot make API key {name}"
         if len(name) > _LONGEST_NAME:
             raise Misconfigured(
@@ -55,7 +56,9 @@ class ApiKeys:
         try:
             self._done(self._rest.call("POST", path, what, body, query), what)
         except Conflict:
-            self._taken_up(name, body, what)
+            if self._is_known(name, what):
+                raise NameTaken(f"{what}: there is or was one of that name") from None
+            raise
         return name, self._value(name)
 
     def drop(self, key_id: str, seconds: int = 0) -> None:
@@ -97,13 +100,13 @@ class ApiKeys:
                 return _short(one)
         return ""
 
-    def _taken_up(self, name: str, body: Mapping[str, Any], what: str) -> None:
-        """A key of this name exists: have it back if it was deleted, and restrict it."""
-        path = f"v2/{self._parent}/keys/{name}"
-        if "deleteTime" in self._key(name, what):
-            self._done(self._rest.call("POST", f"{path}:undelete", what, {}), what)
-        mask = {"updateMask": "displayName,restrictions"}
-        self._done(self._rest.call("PATCH", path, what, body, mask), what)
+    def _is_known(self, name: str, what: str) -> bool:
+        """True for a key that exists, or was deleted in the last 30 days."""
+        try:
+            self._key(name, what)
+        except Missing:
+            return False
+        return True
 
     def _key(self, key_id: str, what: str) -> dict[str, Any]:
         return self._rest.call("GET", f"v2/{self._parent}/keys/{key_id}", what)

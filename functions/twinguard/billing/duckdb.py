@@ -18,25 +18,29 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
 
-from twinguard.billing import queries, sniff, staged
+from msgspec.structs import replace
+
+from twinguard.billing import amounts, queries, sniff, staged
+from twinguard.billing.columns import Columns, raw
 from twinguard.billing.dialect import translated
-from twinguard.billing.faults import refused
-from twinguard.decide.spend import Freshness, Line, Query
+from twinguard.billing.faults import TooFine, refused
+from twinguard.billing.quoted import escaped, literal
+from twinguard.decide.spend import PACIFIC_TIME, UTC, Freshness, Line, Query
 from twinguard.errors import Misconfigured
 
 Progress = Callable[[str, float], None]
 """Hears which file is being read and how much of all files is done, from 0 to 1."""
 
 _BIG = 64 << 20
-_MONEY = ("cost", "credits", "net", "list_cost")
+_MONEY = ("cost", "credits", "net")
 _SQL = {sniff.Shape.GOOGLE: "costs.sql", sniff.Shape.FOCUS: "focus.sql"}
 
 
 class ExportFiles:
     """The costs in files. Close it, or use it as a context manager.
 
-    Money is exact: of Google's exports with nine digits as in BigQuery, of FOCUS with eighteen. Big
-    files of text go to a temporary database on disk; `memory` bounds what DuckDB holds."""
+    Money is exact: of Google's exports with nine digits as in BigQuery, of FOCUS with all it has.
+    Big files of text go to a temporary database on disk; `memory` bounds what DuckDB holds."""
 
     def __init__(
         self,
@@ -49,8 +53,8 @@ class ExportFiles:
         self._folder = tempfile.mkdtemp(prefix="twinguard-costs-")
         self._clean = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._db = _connected(self._folder, sum(map(_size, self._paths)) > _BIG, memory)
-        self._parts: list[str] = []
-        self._mixed = False
+        self._parts: dict[str, int] = {}
+        self._calendars: set[str] = set()
         try:
             self._read()
         except BaseException:
@@ -82,7 +86,10 @@ class ExportFiles:
         end, day = queries.moment(until), found.through or queries.day(last)
         if newest is None and day is not None and (end is None or end.date() <= day):
             day -= dt.timedelta(days=1)
-        return Freshness(source=self.name, through=day, newest=found.newest, lag=found.lag)
+        # Nothing is known of how late the rows of other providers are.
+        lag = found.lag if PACIFIC_TIME in self._calendars or newest is not None else None
+        calendar = " or ".join(sorted(self._calendars)) or PACIFIC_TIME
+        return replace(found, through=day, lag=lag, calendar=calendar)
 
     @property
     def name(self) -> str:
@@ -92,9 +99,10 @@ class ExportFiles:
 
     @property
     def _source(self) -> str:
+        most = max(self._parts.values())
+        parts = {f"SELECT * FROM {part}": places for part, places in self._parts.items()}  # noqa: S608 - names of ours
         return " UNION ALL ".join(
-            f"SELECT * FROM {part}"  # noqa: S608 - a name of ours
-            for part in self._parts
+            select if places == most else _widened(select, most) for select, places in parts.items()
         )
 
     def _answers(self, statement: queries.Statement) -> list[tuple[Any, ...]]:
@@ -110,52 +118,93 @@ class ExportFiles:
         text = [path for path in self._paths if path not in set(parquet)]
         self._view_parquet(parquet)
         sources = [sniff.text_source(path) for path in text]
-        total, done = sum(map(_size, text)) or 1, 0
-        self._mixed = len({source.shape for source in sources}) > 1
-        for source in sources:
-            with self._watched(source.path, done / total, _size(source.path) / total):
-                self._load(source)
-            done += _size(source.path)
+        try:
+            self._load_all(sources)
+        except TooFine:
+            self._db.execute("DROP TABLE IF EXISTS loaded")
+            raws = (
+                raw(each, self._unmarked(each))
+                for each in sources
+                if each.shape is sniff.Shape.FOCUS
+            )
+            self._load_all(sources, max(self._places(*each) for each in raws))
         if self._progress:
             self._progress(self._paths[-1], 1.0)
+
+    def _load_all(self, sources: list[sniff.Source], places: int | None = None) -> None:
+        """All rows of text files in one table; TooFine where an amount has more digits."""
+        shapes = {source.shape for source in sources}
+        kept = places or amounts.USUAL if sniff.Shape.FOCUS in shapes else amounts.GOOGLES
+        total, done = sum(_size(source.path) for source in sources) or 1, 0
+        for number, source in enumerate(sources):
+            size = _size(source.path)
+            with self._watched(source.path, done / total, size / total):
+                self._load(source, places, kept, is_first=not number)
+            done += size
+        if sources:
+            self._parts["loaded"] = kept
+
+    def _places(self, select: str, columns: Columns) -> int:
+        """The digits after the point that a FOCUS file's amounts need."""
+        given = "x_Credits" if "x_credits" in columns else ""
+        with refused(self._paths):
+            found = self._db.execute(amounts.needed(select, "BilledCost", given)).fetchall()
+        return amounts.fitting(found[0][0] or 0, found[0][1] or 1)
 
     def _view_parquet(self, paths: Iterable[str]) -> None:
         """One view for the files of the same columns."""
         described = sorted((self._described(path), path) for path in paths)
         for number, (columns, group) in enumerate(groupby(described, key=lambda each: each[0])):
             same = [path for _, path in group]
-            names = ", ".join(staged.literal(staged.escaped(path)) for path in same)
+            names = ", ".join(literal(escaped(path)) for path in same)
             with refused(same):
                 shape = sniff.shape_of(same[0], (name for name, _ in columns))
                 lower = {name.lower(): kind for name, kind in columns}
                 told = same[0] if len(same) == 1 else f"{same[0]} or one like it"
                 select = f"SELECT * FROM read_parquet([{names}])"  # noqa: S608 - quoted
-                self._stage(staged.typed(shape, select, lower, told), f"parquet{number}_in")
+                is_focus = shape is sniff.Shape.FOCUS
+                places = self._places(select, lower) if is_focus else amounts.GOOGLES
+                view = staged.typed(shape, select, lower, told, places)
+                self._stage(view, f"parquet{number}_in", shape)
                 sql = _normalised(shape, f"parquet{number}_in")
                 self._db.execute(f"CREATE VIEW parquet{number} AS {sql}")
                 self._db.execute(f"SELECT * FROM parquet{number} LIMIT 0")  # noqa: S608
-            self._parts.append(f"parquet{number}")
+            self._parts[f"parquet{number}"] = places
 
     def _described(self, path: str) -> tuple[tuple[str, str], ...]:
-        name = staged.literal(staged.escaped(path))
+        name = literal(escaped(path))
         with refused((path,)):
             found = self._db.execute(f"DESCRIBE SELECT * FROM read_parquet({name})")  # noqa: S608
             return tuple((row[0], row[1]) for row in found.fetchall())
 
-    def _load(self, source: sniff.Source) -> None:
+    def _load(self, source: sniff.Source, places: int | None, kept: int, *, is_first: bool) -> None:
         with refused((source.path,), source):
-            select, columns = staged.raw(source)
-            self._stage(staged.typed(source.shape, select, columns, source.path), "staged")
-            sql = _normalised(source.shape, "staged")
-            if self._mixed:
-                sql = _widened(sql)
-            how = "INSERT INTO loaded" if "loaded" in self._parts else "CREATE TABLE loaded AS"
+            select, columns = raw(source, self._unmarked(source))
+            self._stage(
+                staged.typed(source.shape, select, columns, source.path, places),
+                "staged",
+                source.shape,
+            )
+            sql = _widened(_normalised(source.shape, "staged"), kept)
+            how = "CREATE TABLE loaded AS" if is_first else "INSERT INTO loaded"
             self._db.execute(f"{how} {sql}")
-        if "loaded" not in self._parts:
-            self._parts.append("loaded")
 
-    def _stage(self, select: str, name: str) -> None:
+    def _unmarked(self, source: sniff.Source) -> str | None:
+        """Where JSON lines are that began with a byte order mark: DuckDB wants none."""
+        if source.format is not sniff.Format.JSON or not source.is_marked:
+            return None
+        copy = Path(self._folder, "unmarked.jsonl")
+        with sniff.opened(source.path, source.is_gzipped) as file, copy.open("w") as target:
+            shutil.copyfileobj(file, target)
+        return str(copy)
+
+    def _stage(self, select: str, name: str, shape: sniff.Shape) -> None:
+        """A view, and by its first row whose days its days are: Google's are Pacific."""
         self._db.execute(f"CREATE OR REPLACE VIEW {name} AS {select}")
+        first = [(True,)]
+        if shape is sniff.Shape.FOCUS:
+            first = self._db.execute(f"SELECT is_google FROM {name} LIMIT 1").fetchall()  # noqa: S608
+        self._calendars |= {PACIFIC_TIME if is_googles else UTC for (is_googles,) in first}
 
     @contextmanager
     def _watched(self, path: str, done: float, share: float) -> Iterator[None]:
@@ -189,8 +238,8 @@ def _connected(folder: str, is_big: bool, memory: str) -> Any:  # noqa: ANN401 -
     db = duckdb.connect(str(Path(folder, "costs.db")) if is_big else ":memory:")
     for setting in (
         "TimeZone = 'UTC'",
-        f"temp_directory = {staged.literal(folder)}",
-        f"memory_limit = {staged.literal(memory)}",
+        f"temp_directory = {literal(folder)}",
+        f"memory_limit = {literal(memory)}",
         "preserve_insertion_order = false",
         "autoinstall_known_extensions = false",
         "enable_progress_bar = true",
@@ -204,10 +253,11 @@ def _normalised(shape: sniff.Shape, name: str) -> str:
     return translated(queries.text(_SQL[shape]).replace("{table}", name))
 
 
-def _widened(sql: str) -> str:
-    """Rows whose money has room for every file's digits, whichever is read first."""
-    casts = ", ".join(f"CAST({name} AS {staged.FINE}) AS {name}" for name in _MONEY)
-    return f"SELECT * REPLACE ({casts}) FROM ({sql})"  # noqa: S608 - our own text
+def _widened(sql: str, places: int) -> str:
+    """Rows whose money has so many digits after the point."""
+    casts = [f"CAST({name} AS {amounts.decimal(places)}) AS {name}" for name in _MONEY]
+    casts.append(f"TRY_CAST(list_cost AS {amounts.decimal(places)}) AS list_cost")
+    return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({sql})"  # noqa: S608 - our own text
 
 
 def _size(path: str) -> int:

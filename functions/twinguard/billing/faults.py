@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from twinguard.billing.amounts import FINER
 from twinguard.billing.sniff import Format, Source, opened
 from twinguard.billing.staged import MARK
 from twinguard.errors import Misconfigured
@@ -20,6 +21,7 @@ _HINTS = (
     ("utf-8", "it is not UTF-8 text; convert it: iconv -t UTF-8, or export it again"),
     ("Expected Number of Columns", "the line has another number of columns than the header"),
     ("unterminated quote", "a quote is never closed; the file may be cut off"),
+    ("Maximum line size", "a line is longer than 2 MB"),
     ("Malformed JSON", "the line is no JSON; the file may be cut off"),
     ("gzip", "it cannot be unpacked; it may be cut off"),
     ("Out of Range", "the sum has too many digits; an amount in it is no amount of money"),
@@ -29,14 +31,20 @@ _HINTS = (
 )
 
 
+class TooFine(Exception):
+    """An amount has more digits after the point than were looked for: look, and read again."""
+
+
 @contextmanager
 def refused(paths: Sequence[str], source: Source | None = None) -> Iterator[None]:
-    """Turn what DuckDB raises about these files into `Misconfigured`."""
+    """Turn what DuckDB raises about these files into `Misconfigured`, and FINER into `TooFine`."""
     import duckdb
 
     try:
         yield
     except (duckdb.Error, UnicodeDecodeError, OSError, EOFError) as err:
+        if FINER in str(err):
+            raise TooFine from err
         raise Misconfigured(_told(str(err), paths, source)) from err
 
 

@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from twinguard.billing import queries
-from twinguard.decide.spend import Dimension, Freshness, Line, Query
+from twinguard.decide.spend import UTC, Dimension, Freshness, Line, Query
 from twinguard.errors import Misconfigured, TwinguardError, Unavailable
 
 _ADDRESS = "https://api.openai.com"
@@ -91,7 +91,7 @@ class OpenAICosts:
     def freshness(self, now: dt.datetime) -> Freshness:
         """By the clock alone: OpenAI does not tell when it wrote a cost."""
         through = (now - _LAG).astimezone(dt.UTC).date() - _DAY
-        return Freshness(source="OpenAI", through=through, newest=None, lag=_LAG)
+        return Freshness(source="OpenAI", through=through, newest=None, lag=_LAG, calendar=UTC)
 
     def _projects(self, query: Query) -> tuple[str, ...] | None:
         """The projects that are meant, None for all of them."""

@@ -28,6 +28,8 @@ _FOCUS = (
     *("ChargePeriodEnd", "ChargeCategory", "ServiceName"),
 )
 _GOOGLE = ("cost", "currency", "invoice", "service", "usage_start_time")
+_NESTED = frozenset({"invoice", "service"})
+"""What is one column in Google's export, and several where somebody has flattened it."""
 _ONLY_FOCUS = frozenset(name.lower() for name in _FOCUS)
 
 
@@ -47,7 +49,8 @@ class Shape(enum.StrEnum):
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """A text file and how to read it. `columns` are as the file writes them."""
+    """A text file and how to read it. `columns` are as the file writes them, blanks around them
+    left out; `is_marked` tells of a byte order mark."""
 
     path: str
     format: Format
@@ -55,6 +58,7 @@ class Source(Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...]
     delimiter: str = ","
     is_gzipped: bool = False
+    is_marked: bool = False
 
 
 def files(places: Iterable[str | os.PathLike[str]]) -> tuple[str, ...]:
@@ -99,11 +103,16 @@ def text_source(path: str) -> Source:
     with Path(path).open("rb") as raw:
         is_gzipped = raw.read(2) == _GZIP
     first = _first_line(path, is_gzipped)
+    with gzip.open(path) if is_gzipped else Path(path).open("rb") as raw:
+        is_marked = raw.read(3) == codecs.BOM_UTF8
     if first.lstrip().startswith(("{", "[")):
         columns, delimiter, kind = _keys(path, first), ",", Format.JSON
     else:
-        delimiter = max((",", ";", "\t"), key=first.count)
-        columns, kind = tuple(next(csv.reader([first], delimiter=delimiter))), Format.CSV
+        delimiter = max((",", ";", "\t", "|"), key=first.count)
+        names = next(csv.reader([first], delimiter=delimiter, skipinitialspace=True))
+        # A line that ends with a delimiter has a last column without a name.
+        columns = tuple(name.strip() or f"unnamed {at}" for at, name in enumerate(names, 1))
+        kind = Format.CSV
         _refuse_repeats(path, columns)
     return Source(
         path=path,
@@ -112,6 +121,7 @@ def text_source(path: str) -> Source:
         columns=columns,
         delimiter=delimiter,
         is_gzipped=is_gzipped,
+        is_marked=is_marked,
     )
 
 
@@ -119,7 +129,8 @@ def shape_of(path: str, columns: Iterable[str]) -> Shape:
     """Whose columns these are; Misconfigured names the ones that are missing."""
     known = {column.lower() for column in columns}
     shape, needed = (Shape.FOCUS, _FOCUS) if known & _ONLY_FOCUS else (Shape.GOOGLE, _GOOGLE)
-    missing = [name for name in needed if name.lower() not in known]
+    flat = {name.partition(mark)[0] for name in known for mark in "._" if shape is Shape.GOOGLE}
+    missing = [name for name in needed if name.lower() not in known | (flat & _NESTED)]
     if not missing:
         return shape
     if shape is Shape.GOOGLE and len(missing) > len(_GOOGLE) // 2:

@@ -6,121 +6,69 @@ column, so that nothing is half read."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from twinguard.billing.sniff import Format, Shape, Source
-
-Columns = Mapping[str, str]
-"""Names in lower case to DuckDB's types, of what a file has."""
-
-_MONEY_IN_JSON = r'("(?:amount|Amount|cost|cost_at_list|[A-Z]\w*Cost)"\s*:\s*)(-?[0-9][0-9.eE+-]*)'
-_TAGS = '[{"key":"VARCHAR","value":"VARCHAR"}]'
-_NULLS = ["", "NULL", "null"]
-
-NUMERIC, FINE = "DECIMAL(38, 9)", "DECIMAL(38, 18)"
-"""Money as BigQuery keeps it, and as the files of others have it: with more digits."""
-
-_GOOGLE: dict[str, tuple[str, str]] = {
-    "billing_account_id": ("text", ""),
-    "invoice": ("struct!", '{"month":"VARCHAR"}'),
-    "cost_type": ("text", ""),
-    "service": ("struct", '{"id":"VARCHAR","description":"VARCHAR"}'),
-    "sku": ("struct", '{"id":"VARCHAR","description":"VARCHAR"}'),
-    "usage_start_time": ("time!", ""),
-    "usage_end_time": ("time", ""),
-    "project": ("struct", f'{{"id":"VARCHAR","name":"VARCHAR","labels":{_TAGS}}}'),
-    "labels": ("list", _TAGS),
-    "location": ("struct", '{"location":"VARCHAR","region":"VARCHAR"}'),
-    "export_time": ("time", ""),
-    "cost": ("money!", NUMERIC),
-    "cost_at_list": ("money", NUMERIC),
-    "currency": ("text!", ""),
-    "usage": ("struct", '{"amount":"VARCHAR","unit":"VARCHAR"}'),
-    "credits": ("credits", '[{"amount":"VARCHAR"}]'),
-    "adjustment_info": ("struct", '{"mode":"VARCHAR","type":"VARCHAR"}'),
-}
-_FOCUS: dict[str, tuple[str, str]] = {
-    "BilledCost": ("money!", FINE),
-    **dict.fromkeys(("ContractedCost", "ListCost"), ("money", FINE)),
-    "ConsumedQuantity": ("number", ""),
-    **dict.fromkeys(("BillingPeriodStart", "ChargePeriodStart"), ("time!", "")),
-    **dict.fromkeys(("ChargePeriodEnd", "x_ExportTime"), ("time", "")),
-    **dict.fromkeys(("BillingCurrency", "ChargeCategory"), ("text!", "")),
-    **dict.fromkeys(
-        (
-            *("BillingAccountId", "ChargeClass", "ChargeDescription", "ConsumedUnit", "RegionId"),
-            *("ServiceName", "SkuId", "SubAccountId", "SubAccountName"),
-            *("x_CostType", "x_ServiceId"),
-        ),
-        ("text", ""),
-    ),
-    "x_Credits": ("credits", '[{"amount":"VARCHAR"}]'),
-    "x_Project": ("struct", '{"id":"VARCHAR","name":"VARCHAR"}'),
-}
+from twinguard.billing import amounts
+from twinguard.billing.columns import (
+    FINE,
+    FOCUS,
+    FOCUS_EXTRA,
+    GOOGLE,
+    MAKERS,
+    MONEY_IN_JSON,
+    QUOTED,
+    TAGS,
+    Columns,
+    gathered,
+)
+from twinguard.billing.quoted import literal
+from twinguard.billing.sniff import Shape
 
 
-def raw(source: Source) -> tuple[str, Columns]:
-    """The SELECT of a text file's columns, all as text, and their names."""
-    path = literal(escaped(source.path))
-    packed = "gzip" if source.is_gzipped else "none"
-    if source.format is Format.CSV:
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in source.columns)
-        nulls = ", ".join(map(literal, _NULLS))
-        select = (
-            f"SELECT * FROM read_csv({path}, header = true,"  # noqa: S608 - all is quoted
-            f" columns = {{{columns}}},"
-            f" auto_detect = false, delim = {literal(source.delimiter)}, quote = '\"',"
-            f" escape = '\"', nullstr = [{nulls}], compression = '{packed}')"
-        )
-        return select, {name.lower(): "VARCHAR" for name in source.columns}
-    known = _GOOGLE if source.shape is Shape.GOOGLE else {**_FOCUS, **_FOCUS_EXTRA}
-    structure = {
-        name: "JSON" if kind.rstrip("!") in _NESTED else "VARCHAR"
-        for name, (kind, _) in known.items()
-    }
-    select = (
-        "SELECT unnest(row) FROM (SELECT from_json(regexp_replace(json,"  # noqa: S608 - quoted
-        f" {literal(_MONEY_IN_JSON)}, {literal(_QUOTED)}, 'g'), {literal(json.dumps(structure))})"
-        f" AS row FROM read_ndjson_objects({path}, compression = '{packed}'))"
-    )
-    return select, {name.lower(): "VARCHAR" for name in structure}
+def typed(shape: Shape, select: str, columns: Columns, name: str, places: int | None = None) -> str:
+    """The SELECT that `costs.sql` or `focus.sql` reads from; `name` is the file in errors.
 
-
-def typed(shape: Shape, select: str, columns: Columns, name: str) -> str:
-    """The SELECT that `costs.sql` or `focus.sql` reads from; `name` is the file in errors."""
-    known = _GOOGLE if shape is Shape.GOOGLE else _FOCUS
+    `places` are the digits after the point of a FOCUS file's amounts; without them it is the usual
+    number, and DuckDB raises `amounts.FINER` where that is too few."""
+    known = GOOGLE if shape is Shape.GOOGLE else FOCUS
+    if shape is Shape.GOOGLE:
+        select, columns = gathered(select, columns)
+    exact = amounts.decimal(places or amounts.USUAL)
     parts = [
-        f"{_READ[kind.rstrip('!')](column, columns.get(column.lower()), structure, name, kind)}"
-        f' AS "{column}"'
+        _READ[kind.rstrip("!")](
+            column,
+            columns.get(column.lower()),
+            exact if structure == FINE else structure,
+            name,
+            kind,
+        )
+        + f' AS "{column}"'
         for column, (kind, structure) in known.items()
     ]
     if shape is Shape.FOCUS:
-        select, parts = _focus(select, parts, columns, name)
+        if places is None and "billedcost" in columns:
+            billed = 'CAST(line."BilledCost" AS VARCHAR)'
+            strictly = amounts.strict(billed, amounts.USUAL, parts[0].removesuffix(_BILLED))
+            parts[0] = strictly + _BILLED
+        select, parts = _focus(select, parts, columns, name, places)
     return f"SELECT {', '.join(parts)} FROM ({select}) AS line"  # noqa: S608 - of quoted parts
 
 
-def literal(text: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def escaped(path: str) -> str:
-    """A path in which no character is a pattern."""
-    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in path)
-
-
-def _focus(select: str, parts: list[str], columns: Columns, name: str) -> tuple[str, list[str]]:
+def _focus(
+    select: str, parts: list[str], columns: Columns, name: str, places: int | None
+) -> tuple[str, list[str]]:
     """FOCUS keeps tags in several ways, credits in a list, and Google's project in a column."""
     tags = [
         _tags(column, columns[column.lower()], name)
-        for column in _FOCUS_EXTRA
-        if column.lower() in columns and column not in _MAKERS
+        for column in FOCUS_EXTRA
+        if column.lower() in columns and column not in MAKERS
     ]
-    makers = [f"line.{column}" for column in _MAKERS if column.lower() in columns]
+    makers = [f"line.{column}" for column in MAKERS if column.lower() in columns]
     told = f"concat_ws(' ', {', '.join(makers)})" if makers else "''"
-    amount = f"CAST(c.amount AS {FINE})"
+    amount = f"CAST(c.amount AS {amounts.decimal(places or amounts.USUAL)})"
+    if places is None:
+        amount = amounts.strict("c.amount", amounts.USUAL, amount)
     inner = f"SELECT {', '.join(parts)}, {' || '.join(tags) or '[]'} AS tags"
     inner += f", contains(lower({told}), 'google') AS is_google FROM ({select}) AS line"
     return inner, [
@@ -144,21 +92,28 @@ def _time(column: str, kind: str | None, _: str, name: str, need: str) -> str:
     value = f"CAST(TRY_CAST({place} AS TIMESTAMPTZ) AS TIMESTAMP)"
     if kind != "VARCHAR":
         value = f"CAST({place} AS TIMESTAMP)"
-    return _checked(place, value, column, name, need)
+    # Nobody was billed before computers were: a year 1 or 9999 stands for nothing, or a mistake.
+    likely = f"CASE WHEN {value} BETWEEN '1970-01-01' AND '2199-12-31' THEN {value} END"
+    return _checked(place, likely, column, name, need)
 
 
 def _money(column: str, kind: str | None, exact: str, name: str, need: str) -> str:
     if kind is None:
         return f"CAST(NULL AS {exact})"
     place = f'line."{column}"'
-    if kind in {"DOUBLE", "FLOAT"} and exact == FINE:
+    text = place
+    if kind in {"DOUBLE", "FLOAT"} and exact != amounts.NUMERIC:
         # By its shortest text: cast as it is, 2.1 would have noise from the 17th digit on.
-        return _checked(place, f"TRY_CAST({place}::VARCHAR AS {exact})", column, name, need)
-    if kind != "VARCHAR":
-        return _checked(place, f"CAST({place} AS {exact})", column, name, need)
-    # DuckDB would take 1_000 for a thousand.
-    text = f"CASE WHEN NOT contains({place}, '_') THEN {place} END"
-    return _checked(place, f"TRY_CAST({text} AS {exact})", column, name, need)
+        text = f"{place}::VARCHAR"
+    elif kind == "VARCHAR":
+        # DuckDB would take 1_000 for a thousand.
+        text = f"CASE WHEN NOT contains({place}, '_') THEN {place} END"
+    found = f"TRY_CAST({text} AS {exact})"
+    if need.endswith("!") or exact == amounts.NUMERIC:
+        return _checked(place, found, column, name, need)
+    # Where what is billed has many digits, a list price may have no room: it is not added up.
+    number = _checked(place, f"TRY_CAST({text} AS {amounts.NUMERIC})", column, name, need)
+    return f"CASE WHEN {number} IS NOT NULL THEN {found} END"
 
 
 def _number(column: str, kind: str | None, _: str, _name: str, _need: str) -> str:
@@ -174,6 +129,7 @@ def _struct(column: str, kind: str | None, structure: str, name: str, need: str)
     if kind not in {"VARCHAR", "JSON"} and _is_ready(column, kind):
         return _month(place, f"{place}.month IS NOT NULL", column, name)
     text = place if kind in {"VARCHAR", "JSON"} else f"to_json({place})::VARCHAR"
+    text = _unwrapped(text)
     # Of another type, from_json would make nothing of it, without a word.
     small = _small(text) if column.startswith("x_") else text
     value = (
@@ -199,7 +155,8 @@ def _credits(column: str, kind: str | None, structure: str, name: str, need: str
     if kind is not None and _is_ready(column, kind):
         return place
     if kind == "VARCHAR":
-        place = f"regexp_replace({place}, {literal(_MONEY_IN_JSON)}, {literal(_QUOTED)}, 'g')"
+        text = _unwrapped(place)
+        place = f"regexp_replace({text}, {literal(MONEY_IN_JSON)}, {literal(QUOTED)}, 'g')"
     value = _struct(column, kind, structure, name, need).replace(f'line."{column}"', place)
     if kind is None:
         return value
@@ -221,18 +178,30 @@ def _small(text: str) -> str:
 
 
 def _tags(column: str, kind: str, name: str) -> str:
-    """Tags as a list of keys and values, from an object, or from a list of Google's."""
+    """Tags as a list of keys and values, from an object, or from a list of Google's.
+
+    A key that is there twice is left to a slower way: maps take each key once."""
     place = f'line."{column}"'
     if kind.startswith("MAP("):
         return f"coalesce(map_entries({place}), [])"
-    text = place if kind == "VARCHAR" else f"to_json({place})::VARCHAR"
+    text = _unwrapped(place if kind == "VARCHAR" else f"to_json({place})::VARCHAR")
     good = f"CASE WHEN json_valid({text}) THEN {text} END"
+    by_key = (
+        "[{'key': pair[1], 'value': pair[2]} FOR pair IN"
+        f" list_zip(json_keys({good}), json_extract_string({good}, '$.*'))]"
+    )
     value = (
-        f"CASE json_type({good}) WHEN 'OBJECT' THEN"
-        f" map_entries(CAST(CAST({good} AS JSON) AS MAP(VARCHAR, VARCHAR)))"
-        f" WHEN 'ARRAY' THEN from_json({_small(good)}, {literal(_TAGS)}) WHEN 'NULL' THEN [] END"
+        f"CASE json_type({good}) WHEN 'OBJECT' THEN coalesce("
+        f"try(map_entries(CAST(CAST({good} AS JSON) AS MAP(VARCHAR, VARCHAR)))), {by_key})"
+        f" WHEN 'ARRAY' THEN from_json({_small(good)}, {literal(TAGS)}) WHEN 'NULL' THEN [] END"
     )
     return f"CASE WHEN {text} IS NULL THEN [] ELSE {_required(value, text, column, name)} END"
+
+
+def _unwrapped(text: str) -> str:
+    """The JSON within a text of JSON: some write objects as they are, some as texts."""
+    found, plain = f"json_extract_string({text}, '$')", f"CAST({text} AS VARCHAR)"
+    return f"CASE WHEN starts_with({plain}, '\"') THEN {found} ELSE {plain} END"
 
 
 def _checked(place: str, value: str, column: str, name: str, need: str) -> str:
@@ -253,7 +222,7 @@ def _refusal(column: str, value: str, name: str) -> str:
 
 def _is_ready(column: str, kind: str) -> bool:
     """True for a nested column of Parquet that has all the fields that costs.sql asks for."""
-    asked = re.findall(r'"(\w+)":', _GOOGLE.get(column, ("", ""))[1])
+    asked = re.findall(r'"(\w+)":', GOOGLE.get(column, ("", ""))[1])
     return kind.startswith("STRUCT") and all(name in kind for name in asked)
 
 
@@ -264,13 +233,7 @@ def _q(name: str) -> str:
 MARK = "cannot be read: "
 """What DuckDB's error has before the JSON that says where."""
 
-_QUOTED = r'\1"\2"'
-_NESTED = frozenset({"struct", "list", "credits"})
-_MAKERS = ("ProviderName", "PublisherName", "ServiceProviderName")
-_FOCUS_EXTRA = {
-    **dict.fromkeys(("Tags", "x_Labels", "x_ProjectLabels"), ("list", "")),
-    **dict.fromkeys(_MAKERS, ("text", "")),
-}
+_BILLED = ' AS "BilledCost"'
 _READ: dict[str, Callable[[str, str | None, str, str, str], str]] = {
     "text": _text,
     "time": _time,

@@ -23,6 +23,7 @@ from twinguard.cli.exits import USAGE, exiting
 from twinguard.cli.progress import watched
 from twinguard.costs import EVER
 from twinguard.decide import gate
+from twinguard.decide.months import last_of
 from twinguard.decide.spend import Basis, Dimension
 from twinguard.decide.stands import limit_of
 from twinguard.errors import Misconfigured
@@ -75,22 +76,26 @@ def check(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, by day and parts.")] = False,
     as_focus: Annotated[bool, typer.Option("--focus", help="Print FOCUS 1.2 CSV.")] = False,
 ) -> None:
-    """Show an environment's month: spent, on what, by whom, against the budget, and where it ends.
+    """Show an environment's month: spent, on what, by whom, against the budget, where it ends.
 
-    Examples: check --env dev · check --env prod --month 2026-10 --by tenant --by model ·
-    check --env staging --source export.parquet --json
+    Examples:
+      check --env dev               a sample: no account needed
+      check --env staging --source export.parquet --json
+      check --env prod --month 2026-10 --by tenant --by model
 
-    Exit codes: 0 there is room, 1 the budget is used up, 2 wrong usage or source, 3 the source
-    does not answer."""
+    Exit codes: 0 there is room, 1 the budget is used up,
+    2 wrong usage or source, 3 the source does not answer."""
     if as_json + as_csv + as_focus > 1:
         raise typer.BadParameter("choose one of --json, --csv and --focus")
     with _open(env, project, source) as found:
+        last = last_of(_month(month) or found.ledger.this_month)
         if as_csv or as_focus:
             export.write(found.ledger, _month(month), tenant or None, is_focus=as_focus)
+            output.beside(found, last)
             raise typer.Exit(FINE)
         if by:
             lines = found.ledger.told_by(tuple(by), basis, _month(month), tenant or None)
-            output.breakdown(found, tuple(by), lines, basis, top, as_json=as_json)
+            output.breakdown(found, tuple(by), lines, basis, top, last, as_json=as_json)
             raise typer.Exit(FINE)
         told = found.ledger.month(_month(month), tenant or None)
         output.month(found, told, top, as_json=as_json)
@@ -113,8 +118,13 @@ def budget_gate(
 ) -> None:
     """Say whether a deployment may go on, by the budget.
 
-    Exit codes: 0 there is room, 1 the budget is used up, 2 the month is likely to end over it,
-    3 nobody can tell: the costs are too old, missing, or the command was wrong."""
+    Examples:
+      gate --env prod
+      gate --env staging --source export.jsonl --comment comment.md
+
+    Exit codes: 0 there is room, 1 the budget is used up,
+    2 the month is likely to end over it, 3 nobody can tell:
+    the costs are too old, missing, or the command was wrong."""
     with _open(env, project, source, UNKNOWN, may_sample=False) as found:
         ruling = found.ledger.ruled(dt.timedelta(hours=oldest))
         text = gate.comment(ruling, found.policy.environment)
@@ -142,6 +152,11 @@ def report(
     ] = False,
 ) -> None:
     """Write the monthly report, customers' statements, or the quarterly review.
+
+    Examples:
+      report --env prod --month 2026-10 --form html --form pdf
+      report --env prod --kind statement --tenant acme
+      report --env prod --kind quarterly --mail
 
     Exit codes: 0 written, 2 wrong usage or source, 3 the source does not answer."""
     forms = form or [files.Form.MARKDOWN, files.Form.HTML, files.Form.PNG]

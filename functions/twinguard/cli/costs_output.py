@@ -25,6 +25,7 @@ from twinguard.decide.spend import (
     Basis,
     BudgetStand,
     Dimension,
+    Freshness,
     Line,
     Overview,
     Share,
@@ -61,8 +62,7 @@ def month(found: Opened, told: Month, top: int, *, as_json: bool) -> None:
     for overview in told.overviews:
         _overview(console, overview, top)
     last = told.overviews[0].days[-1].date if told.overviews[0].days else told.overviews[0].month
-    for line in stamp([told.freshness], last):
-        console.print(f"[dim]{escape(line)}[/dim]")
+    _stamp(console, told.freshness, last)
 
 
 def breakdown(
@@ -71,12 +71,14 @@ def breakdown(
     lines: tuple[Line, ...],
     basis: Basis,
     top: int,
+    last: dt.date,
     *,
     as_json: bool,
 ) -> None:
-    """A month's costs by the dimensions that were asked for."""
+    """A month's costs by the dimensions that were asked for; `last` is the month's last day."""
     if as_json:
-        told = {"by": [str(one) for one in by], "basis": basis.value}
+        fresh = _plainly(found.ledger.freshness)
+        told = {"by": [str(one) for one in by], "basis": basis.value, "freshness": fresh}
         _json({**_head(found), **told, "lines": _plainly(lines)})
         return
     console = Console()
@@ -102,6 +104,7 @@ def breakdown(
         console.print(table)
     if not lines:
         console.print("No costs in this month.")
+    _stamp(console, found.ledger.freshness, last)
 
 
 def ruling(found: Opened, told: Ruling, text: str, *, as_json: bool) -> None:
@@ -126,8 +129,7 @@ def ruling(found: Opened, told: Ruling, text: str, *, as_json: bool) -> None:
     style = {Verdict.ROOM: "green", Verdict.OVER: "red"}.get(told.verdict, "yellow")
     console.print(f"[{style}]{told.verdict.name.replace('_', ' ').lower()}[/{style}]: ", end="")
     console.print(escape(told.reason))
-    for line in stamp([told.freshness], told.freshness.through or dt.date.min):
-        console.print(f"[dim]{escape(line)}[/dim]")
+    _stamp(console, told.freshness, told.freshness.through or dt.date.min)
 
 
 def say(text: str) -> None:
@@ -255,6 +257,18 @@ def _plain(amount: Decimal, currency: str) -> str:
 
 def _share(net: Decimal, total: Decimal) -> str:
     return percent(100 * net / total) if total > 0 else ""
+
+
+def _stamp(console: Console, freshness: Freshness, last: dt.date) -> None:
+    for line in stamp([freshness], last):
+        console.print(f"[dim]{escape(line)}[/dim]")
+
+
+def beside(found: Opened, last: dt.date) -> None:
+    """What must be said of rows that are for programs: on standard error, out of their way."""
+    console = Console(stderr=True)
+    _note(console, found)
+    _stamp(console, found.ledger.freshness, last)
 
 
 def _note(console: Console, found: Opened) -> None:

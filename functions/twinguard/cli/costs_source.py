@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from twinguard import config
 from twinguard.billing import open_costs
 from twinguard.cli.progress import reading
@@ -38,7 +40,14 @@ class Opened:
     is_sample: bool = False
 
     def documents(self, kind: str, month: dt.date | None, tenant: str | None) -> Iterator[Document]:
-        """The reports of a kind, as documents."""
+        """The reports of a kind, as documents; each says first what must be said of its source."""
+        notes = (self.note,) if self.note else ()
+        for document in self._documents(kind, month, tenant):
+            yield replace(document, stamp=(*notes, *document.stamp))
+
+    def _documents(
+        self, kind: str, month: dt.date | None, tenant: str | None
+    ) -> Iterator[Document]:
         from twinguard.reports.monthly import monthly
         from twinguard.reports.quarterly import quarterly
         from twinguard.reports.statement import statement
@@ -86,11 +95,14 @@ def opened(
     try:
         chosen = Scope(project=project) if project and not is_sample else None
         scope = chosen or _scope(place, policy, costs)
-        if scope == EVERYTHING:
+        ledger = Ledger(policy, costs, now, scope)
+        if ledger.freshness.through is None and not place.startswith("bigquery://"):
+            notes.append(f"{place} has no rows.")
+        elif scope == EVERYTHING:
             notes.append(
                 f"{place} has no costs of project {policy.project.id}: all of it is shown."
             )
-        yield Opened(policy, Ledger(policy, costs, now, scope), " ".join(notes), is_sample)
+        yield Opened(policy, ledger, " ".join(notes), is_sample)
     finally:
         close = getattr(costs, "close", None)
         if close is not None:

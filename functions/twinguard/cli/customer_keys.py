@@ -29,7 +29,7 @@ from twinguard.peppers import Peppers
 
 REFUSED = 1
 OVERLAP_HOURS = 24
-_LONGEST = 1000
+_LONGEST, _DIGITS = 1000, 20
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
@@ -249,7 +249,7 @@ def _money(text: str) -> Decimal | None:
         amount = Decimal(text)
     except InvalidOperation as err:
         raise Misconfigured(f"--budget is {text[:20]!r}; write it as 25.50") from err
-    if not amount.is_finite() or amount != round(amount, 2):
+    if not amount.is_finite() or amount.adjusted() > _DIGITS or amount != round(amount, 2):
         raise Misconfigured(f"--budget is {text[:20]!r}; write it as 25.50")
     return amount
 
@@ -261,10 +261,10 @@ def _until(text: str, now: dt.datetime) -> dt.datetime | None:
     if days := re.fullmatch(r"([1-9][0-9]{0,3})d", text):
         return now + dt.timedelta(days=int(days[1]))
     try:
-        day = dt.date.fromisoformat(text)
-    except ValueError as err:
+        day = dt.date.fromisoformat(text) + dt.timedelta(days=1)
+    except (OverflowError, ValueError) as err:
         raise Misconfigured(f"--expires is {text[:20]!r}; write 2027-03-31, or 90d") from err
-    until = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
+    until = dt.datetime.combine(day, dt.time(), dt.UTC)
     if until <= now:
         raise Misconfigured(f"--expires {text} is over; name a later day")
     return until

@@ -30,6 +30,7 @@ def listed(
         return
     columns = ("Id", "Tenant and label", "State", "May", "At most", "Made, changed", "Ends in")
     made = table(f"Keys of {name}", *columns)
+    made.columns[0].no_wrap = True  # to be copied into KEY=
     for key in shown:
         owner = Text(f"{key.tenant}\n{key.label}" if key.label else key.tenant)
         changed = f"{key.created_at:%Y-%m-%d} by {key.created_by}\n{key.changed_by}: {key.reason}"

@@ -13,8 +13,17 @@ import typer
 
 from twinguard import config
 from twinguard.cli import bundle
-from twinguard.cli.terraform import BUNDLE, REPOSITORY, folders, heard, program, seen, settings
-from twinguard.errors import Misconfigured
+from twinguard.cli.exits import exiting
+from twinguard.cli.terraform import (
+    BUNDLE,
+    REPOSITORY,
+    folders,
+    heard,
+    program,
+    root_of,
+    seen,
+    settings,
+)
 
 BOOTSTRAP = REPOSITORY / "terraform" / "bootstrap"
 LOCAL_STATE = REPOSITORY / ".cache" / "bootstrap.tfstate"
@@ -34,15 +43,24 @@ Apply = Annotated[bool, typer.Option(help="Carry out the plan without asking.")]
 
 
 @app.command()
-def plan(*, env: Env, state: State = "") -> None:
+@exiting()
+def plan(
+    *,
+    env: Env,
+    state: State = "",
+    drift: Annotated[bool, typer.Option(help="End with 2 where anything would change.")] = False,
+) -> None:
     """Show what applying an environment would change."""
     folder, variables = _root(env), settings()
     _prepared(folder, state, variables)
     if _planned(folder, [], variables) == CHANGED:
         typer.echo(f"\nNothing was changed; make apply ENV={folder.name} carries this out.")
+        if drift:
+            raise typer.Exit(CHANGED)
 
 
 @app.command()
+@exiting()
 def apply(*, env: Env, state: State = "", apply: Apply = False) -> None:
     """Show the plan of an environment, then carry it out."""
     folder, variables = _root(env), settings()
@@ -51,6 +69,7 @@ def apply(*, env: Env, state: State = "", apply: Apply = False) -> None:
 
 
 @app.command()
+@exiting()
 def bootstrap(
     *,
     project: Annotated[str, typer.Option(help="Id of the seed project.")],
@@ -79,6 +98,7 @@ def bootstrap(
 
 
 @app.command("lock")
+@exiting()
 def lock_providers() -> None:
     """Write the providers' checksums for all platforms into each root's lock file."""
     variables = settings()
@@ -92,13 +112,9 @@ def lock_providers() -> None:
 
 
 def _root(name: str) -> Path:
-    environment = config.environment_named(name)
-    folder = REPOSITORY / "environments" / environment.value
-    if not (folder / "main.tf").is_file():
-        raise Misconfigured(
-            f"{environment.value} has no main.tf: nothing of it runs in the cloud; "
-            "choose production, staging, development or ci"
-        )
+    """An environment's folder, its policy checked: Terraform's own words name no key of it."""
+    folder = root_of(REPOSITORY, name)
+    config.load(folder / "policy.yaml")
     return folder
 
 

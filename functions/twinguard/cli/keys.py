@@ -75,9 +75,7 @@ def rotations(*, env: Env, as_json: AsJson = False) -> None:
 def _known(desk: Desk, key: str) -> tuple[KeyState, Shelf]:
     """What is known of a key, and its secret as it is."""
     keys, policy = desk.pipeline.keys, desk.pipeline.policy
-    if key not in policy.secrets:
-        names = ", ".join(sorted(policy.secrets)) or "none"
-        raise Misconfigured(f"{key} is no secret of {desk.name}'s policy; there are {names}")
+    keys.require(key)
     found = {state.secret: state for state in keys.states(desk.now)}
     shelf = keys.keys.secrets.read(f"{policy.environment}-{key}")
     if key not in found or shelf is None:
@@ -91,7 +89,7 @@ def _known(desk: Desk, key: str) -> tuple[KeyState, Shelf]:
 def _plan(title: str, lines: tuple[str, ...], *, apply: bool, as_json: bool) -> None:
     """Print the plan, and end here unless it is to be applied."""
     if not (apply and as_json):
-        output.plan(title, lines, as_json=as_json)
+        output.plan(title, lines, applied=apply, as_json=as_json)
     if not apply:
         raise typer.Exit(DONE)
 

@@ -14,15 +14,16 @@ from twinguard.decide.model import NEVER
 from twinguard.policy import Policy
 
 
-def plan(title: str, lines: tuple[str, ...], *, as_json: bool) -> None:
-    """What would be done, step by step."""
+def plan(title: str, lines: tuple[str, ...], *, applied: bool, as_json: bool) -> None:
+    """What would be done, or is about to be, step by step."""
     if as_json:
         print_json({"applied": False, "plan": list(lines)})
         return
     say(f"Plan: {title}")
     for number, line in enumerate(lines, start=1):
         say(f"  {number}. {line}")
-    say("Nothing is changed without --apply (with make: APPLY=1).")
+    if not applied:
+        say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
 
 
 def done(decision: str, state: KeyState, *, as_json: bool) -> None:
@@ -32,7 +33,7 @@ def done(decision: str, state: KeyState, *, as_json: bool) -> None:
         lines = list(trouble.lines) if trouble else []
         print_json({"applied": True, "result": decision, "step": state.step, "to_do": lines})
         return
-    say(f"{decision[0].upper()}{decision[1:]}.")
+    say(f"{decision}.")
     if trouble is not None:
         say(f"{trouble.title}:")
         for line in trouble.lines:
@@ -54,6 +55,7 @@ def table_of(
         return
     headings = ("Key", "Made by", "Step", "Since", "Version", "Next due", "To do")
     shown = table(f"Keys of {policy.environment}", *headings)
+    shown.columns[0].no_wrap = True  # to be copied into KEY=
     for state in states:
         row = _row(policy, state, now)
         todo = state.trouble.title if state.trouble else ""

@@ -65,6 +65,11 @@ class CostMonitor:
         """Let go of the source."""
         self._opened.__exit__(None, None, None)
 
+    @property
+    def complete_through(self) -> dt.date | None:
+        """The last day whose costs are taken to be complete; None before there is one."""
+        return self._found.ledger.freshness.through
+
     def get_current_costs(self) -> dict[str, dict[str, Decimal]]:
         """What is paid this month (net), by currency and by service, the dearest first."""
         lines = self._found.ledger.told_by((Dimension.SERVICE,))

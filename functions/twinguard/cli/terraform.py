@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from twinguard import config
 from twinguard.errors import Misconfigured
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -40,6 +41,18 @@ def folders(repository: Path) -> tuple[Path, ...]:
     found = (*repository.glob("terraform/**/versions.tf"), *repository.glob("environments/*/*.tf"))
     hidden = {".terraform"}
     return tuple(sorted({path.parent for path in found if not hidden & set(path.parts)}))
+
+
+def root_of(repository: Path, name: str) -> Path:
+    """The root of an environment, by its name or a short form of it."""
+    environment = config.environment_named(name)
+    folder = repository / "environments" / environment.value
+    if not (folder / "main.tf").is_file():
+        raise Misconfigured(
+            f"{environment.value} has no main.tf: nothing of it runs in the cloud; "
+            "choose production, staging, development or ci"
+        )
+    return folder
 
 
 def copy_views(repository: Path, copy: Path) -> None:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from twinguard.cli import bundle
+from twinguard.cli.exits import exiting
 from twinguard.cli.terraform import (
     BUNDLE,
     REPOSITORY,
@@ -25,6 +27,7 @@ from twinguard.cli.terraform import (
     folders,
     heard,
     program,
+    root_of,
     settings,
 )
 from twinguard.errors import Misconfigured
@@ -33,35 +36,46 @@ TFLINT = REPOSITORY / ".cache" / "tflint" / "0.64.0" / "tflint"
 CHECKOV = REPOSITORY / ".cache" / "checkov" / "bin" / "checkov"
 """Where `.ci/run` puts them."""
 
+GOOGLE_RULES = REPOSITORY / ".cache" / "tflint-google" / "0.36.0"
+"""Where `.ci/run` puts tflint's rules for Google, which not every machine can get."""
+
 GET_CHECKOV = (
     "python3 -m venv .cache/checkov && .cache/checkov/bin/pip install --require-hashes "
     "-r .ci/requirements-checkov.txt"
+)
+GOOGLE_RULES_MISSING = (
+    "put tflint-ruleset-google into ~/.tflint.d/plugins, from "
+    "github.com/terraform-linters/tflint-ruleset-google/releases"
 )
 EXCEPTIONS = REPOSITORY / ".checkov.yaml"
 
 AT_ONCE = 2
 LEFT_OUT = (".terraform", ".terraform.lock.hcl", "*.tfstate*", "*_override.tf")
 
+Env = Annotated[str, typer.Option(help="One environment's root instead of everything.")]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.command()
-def validate() -> None:
+@exiting()
+def validate(*, env: Env = "") -> None:
     """Check the format and the validity of every module and root."""
-    env = settings()
+    variables = settings()
     unformatted = heard(
         [program(), "fmt", "-check", "-diff", "-recursive", "terraform", "environments"],
         REPOSITORY,
-        env,
+        variables,
     )
     if unformatted.code:
         typer.echo(f"{unformatted.text}\nnot formatted; run: make format", err=True)
         raise typer.Exit(1)
     with _copy() as copy:
-        _all(copy, folders(copy), ["validate", "-no-color"], env)
+        _all(copy, _chosen(copy, env), ["validate", "-no-color"], variables)
 
 
 @app.command()
+@exiting()
 def test() -> None:
     """Run the tests of every module and root that has some."""
     with _copy() as copy:
@@ -70,17 +84,26 @@ def test() -> None:
 
 
 @app.command()
-def lint() -> None:
+@exiting()
+def lint(*, env: Env = "") -> None:
     """Run tflint over every module and root."""
     tflint = _tool(TFLINT, "go install github.com/terraform-linters/tflint@v0.64.0")
     if not tflint:
         return
     command = [tflint, f"--config={REPOSITORY / '.tflint.hcl'}", "--no-color"]
+    variables = dict(os.environ)
+    own = Path(os.environ.get("TFLINT_PLUGIN_DIR") or Path.home() / ".tflint.d" / "plugins")
+    if rules := google_rules((GOOGLE_RULES, own)):
+        command.append("--enable-plugin=google")
+        variables["TFLINT_PLUGIN_DIR"] = str(rules)
+    else:
+        typer.echo(f"without tflint's rules for Google: {GOOGLE_RULES_MISSING}")
     with _copy() as copy:
-        _each(copy, folders(copy), lambda folder: heard(command, folder, dict(os.environ)))
+        _each(copy, _chosen(copy, env), lambda folder: heard(command, folder, variables))
 
 
 @app.command()
+@exiting()
 def scan() -> None:
     """Run checkov's security checks over the modules."""
     checkov = _tool(CHECKOV, GET_CHECKOV)
@@ -93,6 +116,12 @@ def scan() -> None:
         typer.echo(answer.text or "checkov checked nothing", err=True)
         raise typer.Exit(1)
     typer.echo(f"terraform: {result[0]}")
+
+
+def google_rules(places: Iterable[Path]) -> Path | None:
+    """The first of these folders that holds tflint's plugin for Google."""
+    names = ("tflint-ruleset-google", "tflint-ruleset-google.exe")
+    return next((p for p in places if any((p / name).is_file() for name in names)), None)
 
 
 def scanned(checkov: str, folder: Path, arguments: Iterable[str]) -> Answer:
@@ -112,6 +141,10 @@ def _tool(path: Path, remedy: str) -> str:
         raise Misconfigured(told)
     typer.echo(f"skipped: {told}")
     return ""
+
+
+def _chosen(copy: Path, env: str) -> tuple[Path, ...]:
+    return (root_of(copy, env),) if env else folders(copy)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ _ID = re.compile(rf"[{ALPHABET}]{{12}}")
 _SCOPE = re.compile(r"[a-z0-9_-]+(:[a-z0-9_.-]+)*(:\*)?")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _LONGEST = 200
+_HIGHEST = 10**12
 
 PUBLIC = "This key is not valid."
 """All that a caller hears, whatever was wrong: the reason is for our own eyes."""
@@ -209,10 +210,16 @@ def mistake(tenant: str, label: str, scopes: tuple[str, ...], reason: str, quota
     for scope in scopes:
         if not _SCOPE.fullmatch(scope):
             return f"scope {scope[:40]!r}: write words joined by ':', as llm:chat or llm:*"
+    return _limits_mistake(quota) or why_mistake(reason)
+
+
+def _limits_mistake(quota: Quota) -> str:
     limits = (quota.requests_per_minute, quota.tokens_per_minute, quota.monthly_budget)
     if any(limit is not None and limit <= 0 for limit in limits):
         return "a limit must be above zero; to stop a key, disable it"
-    return why_mistake(reason)
+    if any(limit is not None and limit > _HIGHEST for limit in limits):
+        return f"a limit above {_HIGHEST:,} limits nothing; leave it out"
+    return ""
 
 
 def why_mistake(reason: str) -> str:

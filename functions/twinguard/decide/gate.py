@@ -127,13 +127,16 @@ def bar(share: Decimal, width: int = BAR) -> str:
 
 def stamp(freshness: Freshness) -> str:
     """How far the data reach, in a sentence."""
-    source, lag = _text(freshness.source), _hours(freshness.lag)
-    if freshness.through is None or freshness.newest is None:
+    source, newest, lag = _text(freshness.source), "not known when", "not known how late"
+    if freshness.through is None:
         return f"No costs are known yet from {source}."
-    newest = freshness.newest.astimezone(dt.UTC)
+    if freshness.newest is not None:
+        newest = f"{freshness.newest.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    if freshness.lag is not None:
+        lag = f"known to be {_hours(freshness.lag)} hours late"
     return (
-        f"Complete through {freshness.through:%Y-%m-%d} (Pacific); newest row "
-        f"{newest:%Y-%m-%d %H:%M} UTC, from {source}, known to be {lag} hours late."
+        f"Complete through {freshness.through:%Y-%m-%d} ({freshness.calendar}); "
+        f"newest row {newest}, from {source}, {lag}."
     )
 
 

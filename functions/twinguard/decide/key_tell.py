@@ -89,6 +89,16 @@ def asked(state: KeyState, policy: Policy) -> Trouble:
     )
 
 
+def unconfirmed(state: KeyState) -> Trouble:
+    """That a block was begun, and nobody saw it done."""
+    again = f"make block-key KEY={state.secret} ENV={state.environment} APPLY=1"
+    return Trouble(
+        f"{state.secret} of {state.environment} is to be blocked, and its keys may still work",
+        (f"The block did not come to its end. Begin again: {again}",),
+        Level.CRITICAL,
+    )
+
+
 def ended(state: KeyState, by: str) -> Trouble:
     """That a person ended every key in an emergency."""
     begin = f"make rotate KEY={state.secret} ENV={state.environment} APPLY=1"

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-_WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
-"""BigQuery's NUMERIC has 38 digits: none of them may make rounding fail."""
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
+"""Sources have 38 digits: with Decimal's usual 28, sums and rounding would lose or fail."""
+
+_QUOTIENT = Context(prec=28)
 
 _NO_MINOR_UNIT = frozenset(
     {
@@ -31,8 +33,13 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
 
     Half to even, because rounding many halves up would shift what people add up by hand. Never
     minus zero."""
-    found = amount.quantize(Decimal(1).scaleb(-digits(currency)), context=_WIDE)
+    found = amount.quantize(Decimal(1).scaleb(-digits(currency)), context=EXACT)
     return found or found.copy_abs()
+
+
+def share_of(amount: Decimal, whole: Decimal) -> Decimal:
+    """The one divided by the other: no quotient needs more digits than Decimal's usual 28."""
+    return _QUOTIENT.divide(amount, whole)
 
 
 def money(amount: Decimal, currency: str) -> str:
@@ -43,7 +50,7 @@ def money(amount: Decimal, currency: str) -> str:
 def percent(share: Decimal) -> str:
     """A share for people, 75 for 75 %: one decimal below ten, so that small ones still differ."""
     places = Decimal("0.1") if abs(share) < 10 else Decimal(1)  # noqa: PLR2004 - as said
-    found = share.quantize(places, context=_WIDE)
+    found = share.quantize(places, context=EXACT)
     return f"{found or found.copy_abs():,f} %"
 
 

@@ -40,7 +40,8 @@ _DAY = dt.timedelta(days=1)
 def begun(state: KeyState, shelf: Shelf, now: dt.datetime) -> KeyState:
     """The record of a rotation that begins: what stands before the first change."""
     number = current_of(shelf)
-    current = state.current if state.current.version == number else Key(version=number)
+    known = (state.current, *(old.key for old in state.olds if not old.dead))
+    current = next((key for key in known if key.version == number), Key(version=number))
     is_manual = state.kind is Kind.MANUAL
     # What somebody went back to is no old key any more; what they left is nobody's.
     olds = tuple(old for old in state.olds if old.key.version != number)
@@ -59,6 +60,11 @@ def begun(state: KeyState, shelf: Shelf, now: dt.datetime) -> KeyState:
         sure=False,
         attempts=0,
     )
+
+
+def renamed(state: KeyState) -> KeyState:
+    """After a name was found to be used up: the next number is tried."""
+    return replace(state, number=state.number + 1)
 
 
 def made(state: KeyState, key_id: str, mark: str, now: dt.datetime) -> KeyState:
@@ -121,14 +127,14 @@ def after(state: KeyState, action: KeyAction, is_done: bool, now: dt.datetime) -
             state = promoted(state, now)
         case ExpireKey(id=key_id):
             version = next((o.key.version for o in state.olds if o.key.id == key_id), 0)
-            state = _old(state, version, lambda old: replace(old, expires=True))
+            state = _old(state, version, lambda old: _expiring(old, now))
         case KillKey(version=version, id=key_id):
             state = _killed(state, version, key_id, is_done, now)
         case DestroyVersion(version=version):
             olds = tuple(old for old in state.olds if old.key.version != version)
             state = replace(state, olds=olds)
         case DropKeys() if state.step is Step.MAKING:
-            state = replace(state, number=state.number + 1)
+            state = renamed(state)
         case Finish():
             trouble = state.trouble if state.step is Step.ABANDONING else None
             ended = replace(state, candidate=None, trouble=trouble, attempts=0)
@@ -176,6 +182,11 @@ def _killed(
         return _old(state, version, lambda old: replace(old, dead=True))
     state = replace(state, trouble=key_tell.undead(state, version, key_id))
     return _old(state, version, lambda old: replace(old, until=now + _DAY))
+
+
+def _expiring(old: Old, now: dt.datetime) -> Old:
+    """After the provider was told when to end it; once more where that was put off."""
+    return replace(old, expires=True, until=now + _DAY if old.expires else old.until)
 
 
 def _old(state: KeyState, version: int, change: Callable[[Old], Old]) -> KeyState:

@@ -86,12 +86,16 @@ def _making(state: KeyState, seen: Seen) -> KeyAction:
     # Before anything is ended, which of the keys readers have must be known.
     if current.version and current.id is None:
         return Identify(current.version)
-    if lost := strays(state, seen):
+    # A key that OpenAI's list does not tell apart may be among the strays: they stay for now.
+    is_known = bool(current.id) or not current.version or state.kind is not Kind.OPENAI
+    if is_known and (lost := strays(state, seen)):
         return DropKeys(lost)
     return MakeKey(state.name)
 
 
 def _overlap(state: KeyState, seen: Seen, now: dt.datetime) -> KeyAction:
+    if state.olds and seen.shelf.current != state.current.version:
+        return _gone_back(state, seen, now)
     for old in state.olds:
         action = _ending(state, old, seen, now)
         if action is not None:
@@ -101,14 +105,20 @@ def _overlap(state: KeyState, seen: Seen, now: dt.datetime) -> KeyAction:
     return Finish()
 
 
+def _gone_back(state: KeyState, seen: Seen, now: dt.datetime) -> KeyAction:
+    """Somebody went back to another version: whatever they went back to must live."""
+    for old in state.olds:
+        # The provider was told to end this one: not before another week, and again each day.
+        if old.key.version == seen.shelf.current and old.expires and now >= old.until:
+            return ExpireKey(old.key.id or "", int(LONGEST.total_seconds()))
+    return Wait(now + _DAY, "somebody moved `current`; nothing is ended")
+
+
 def _ending(state: KeyState, old: Old, seen: Seen, now: dt.datetime) -> KeyAction | None:
     """What one old key still needs before the rotation is done; None if nothing."""
     key = old.key
     action: KeyAction | None
-    if seen.shelf.current != state.current.version:
-        # Somebody went back to another version: whatever they went back to must live.
-        action = Wait(now + _DAY, "somebody moved `current`; nothing is ended")
-    elif old.dead:
+    if old.dead:
         enabled = seen.shelf.is_enabled(key.version)
         action = DisableVersion(key.version) if enabled else None
     elif key.id is None:

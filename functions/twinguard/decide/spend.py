@@ -12,8 +12,14 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from twinguard.decide.money import EXACT
+
 UNATTRIBUTED = "unattributed"
 """How people see a cost without the label that was asked for; in a `Line` it is None."""
+
+
+PACIFIC_TIME, UTC = "Pacific time", "UTC"
+"""Whose days a source's days are, as people are told."""
 
 
 class Dimension(enum.StrEnum):
@@ -71,21 +77,22 @@ class Line(Struct, frozen=True, kw_only=True):
 
     @property
     def net(self) -> Decimal:
-        """What is paid."""
-        return self.cost + self.credits
+        """What is paid, to the last digit."""
+        return EXACT.add(self.cost, self.credits)
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
     """How far a source's data reach.
 
-    `through` is the last day (Pacific) whose costs are taken to be complete: nothing, where there
-    are no rows. `newest` is when the newest row was written; `lag` is how late the source is known
-    to be."""
+    `through` is the last day whose costs are taken to be complete: nothing, where there are no
+    rows; days are of the `calendar`. `newest` is when the newest row was written; `lag` is how late
+    the source is known to be: None where nobody knows."""
 
     source: str
     through: dt.date | None
     newest: dt.datetime | None
-    lag: dt.timedelta
+    lag: dt.timedelta | None
+    calendar: str = PACIFIC_TIME
 
 
 class Day(Struct, frozen=True, order=True):

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
+from twinguard.decide.money import share_of
 from twinguard.decide.months import ONE, days_from, last_of, month_of, total
 from twinguard.decide.spend import BudgetStand, Forecast
 from twinguard.policy import Budget
@@ -35,7 +36,7 @@ def stand(
         return None
     first, last = month_of(month), last_of(month)
     basis = total(gross, first, last)
-    percent = 100 * basis / budget.amount
+    percent = share_of(100 * basis, budget.amount)
     cap = budget.cap.percent if budget.cap.enabled else None
     steps = [threshold.percent for threshold in budget.thresholds]
     burn = burn_rate(gross, min(as_of, last) if as_of is not None else None)
@@ -69,7 +70,7 @@ def burn_rate(gross: Mapping[dt.date, Decimal], as_of: dt.date | None) -> Decima
     days = days_from(max(as_of - (WEEK - 1) * ONE, min(gross)), as_of)
     ordered = sorted(gross.get(date, Decimal(0)) for date in days)
     kept = ordered[1:-1] if len(ordered) > 2 else ordered  # noqa: PLR2004 - as said
-    return sum(kept, Decimal(0)) / len(kept) if kept else Decimal(0)
+    return share_of(sum(kept, Decimal(0)), Decimal(len(kept))) if kept else Decimal(0)
 
 
 def _reached(

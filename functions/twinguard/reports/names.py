@@ -11,6 +11,7 @@ from twinguard.decide.spend import UNATTRIBUTED
 
 LONGEST = 64
 _TAIL = 16
+_DIGEST = 8
 
 REST = "all others"
 ROUNDING = "rounding of the rows above"
@@ -50,7 +51,8 @@ def distinct_slug(text: str) -> str:
     found = slug(text)
     if found == text:
         return found
-    return f"{found}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+    told = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGEST]
+    return f"{found[: LONGEST - _DIGEST - 1].rstrip('-')}-{told}"
 
 
 def _visible(char: str) -> str:

@@ -49,16 +49,16 @@ def _line(freshness: Freshness, last: dt.date) -> str:
         reach = "Complete through: no day yet"
     else:
         grows = "; later days still grow" if freshness.through < last else ""
-        reach = f"Complete through {min(freshness.through, last)} (days in Pacific time{grows})"
+        reach = (
+            f"Complete through {min(freshness.through, last)} (days in {freshness.calendar}{grows})"
+        )
     newest = (
         f", newest row {freshness.newest.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
         if freshness.newest
         else ""
     )
-    return (
-        f"{reach}. Lag known: rows come up to {_span(freshness.lag)} late{newest}. "
-        f"Source: {one_line(freshness.source)}."
-    )
+    late = f"Lag known: rows come up to {_span(freshness.lag)} late" if freshness.lag else _UNKNOWN
+    return f"{reach}. {late}{newest}. Source: {one_line(freshness.source)}."
 
 
 def _span(lag: dt.timedelta) -> str:
@@ -66,6 +66,7 @@ def _span(lag: dt.timedelta) -> str:
     return counted(hours, "hour")
 
 
+_UNKNOWN = "Lag: not known, the source does not say when rows were written"
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
     *("October", "November", "December"),

@@ -36,9 +36,7 @@ class ApiKeys:
             route("POST", f"/v2/{{parent={_PARENT}}}/keys", self._create),
             route("GET", f"/v2/{{name={_KEY}}}", self._get),
             route("GET", f"/v2/{{name={_KEY}}}/keyString", self._value),
-            route("PATCH", f"/v2/{{name={_KEY}}}", self._patch),
             route("DELETE", f"/v2/{{name={_KEY}}}", self._delete),
-            route("POST", f"/v2/{{name={_KEY}}}:undelete", self._undelete),
             route("GET", "/v2/{name=operations/*}", self._operation),
         )
 
@@ -90,22 +88,11 @@ class ApiKeys:
     def _value(self, request: Request) -> dict[str, Any]:
         return {"keyString": self.values[self._found(request)["name"]]}
 
-    def _patch(self, request: Request) -> dict[str, Any]:
-        key, body = self._found(request), request.body or {}
-        for name in request.query.get("updateMask", "").split(","):
-            key[name] = body[name]
-        return self._begun(key, "Key")
-
     def _delete(self, request: Request) -> dict[str, Any]:
         key = self._found(request)
         if request.query.get("etag", key["etag"]) != key["etag"]:
             raise Refused(409, "ABORTED", "etag does not match")
         key["deleteTime"] = timestamp()
-        return self._begun(key, "Key")
-
-    def _undelete(self, request: Request) -> dict[str, Any]:
-        key = self._found(request)
-        key.pop("deleteTime", None)
         return self._begun(key, "Key")
 
     def _found(self, request: Request) -> dict[str, Any]:

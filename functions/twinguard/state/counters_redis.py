@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +34,7 @@ from twinguard.readers import ready
 from twinguard.state import redis_watch as rw
 from twinguard.state import redis_words as words
 from twinguard.state.redis_calls import RedisCalls, Script
+from twinguard.state.redis_families import Families
 from twinguard.state.redis_restraints import RedisRestraints, read_restraint
 from twinguard.state.redis_watch import Known, Weighed, named, packed
 
@@ -63,11 +63,12 @@ class RedisCounters:
         self._facts = {key.key_id: key for key in options.keys}
         self._reader = Reader(options.place_of, options.rules.cached)
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._families = Families(calls)
         self._homes: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
         self._restraints = RedisRestraints(calls)
-        self._script = Script(words.preamble(options.rules) + _text("counters.lua"))
-        self._across = Script(_text("neighbours.lua"))
+        self._script = Script(words.preamble(options.rules) + words.text_of("counters.lua"))
+        self._across = Script(words.text_of("neighbours.lua"))
 
     def admit(self, use: Use) -> Answer:
         """Say whether a request may pass; if so, count it and say what it shows."""
@@ -87,7 +88,7 @@ class RedisCounters:
         if is_fine and (signature in known.familiar or signature in known.strange):
             return
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
-        if is_fine or seen.is_strange:
+        if not seen.is_idle and (is_fine or seen.is_strange):
             fields = words.ending(use, seen, known.hour, at, is_fine=is_fine)
             self._run(use.key_id, b"settle", **fields)
         if is_fine:
@@ -131,7 +132,7 @@ class RedisCounters:
                 case 4:
                     return Answer(refused=read_restraint(reply[1]))
                 case _:
-                    return self._throttled(use.key_id, reply[1], int(reply[2]))
+                    return words.throttled(use.key_id, reply[1], int(reply[2]))
         raise Unavailable(f"the baseline of {use.key_id} changed {_TURNS} times meanwhile; retry")
 
     def _asked(
@@ -156,6 +157,8 @@ class RedisCounters:
             failed = {"failed": use.path[:CUT]} if use.status >= FAILED else {}
             return fields | kept | failed, None
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
+        if seen.is_idle:
+            return fields | {"idle": True, "novel": [], "network": seen.source.network}, seen
         fields |= words.told_of(known, use, seen, self._rules)
         if use.status < FAILED and not is_open:
             fields["values"] = words.values(seen)
@@ -165,6 +168,8 @@ class RedisCounters:
 
     def _remember(self, known: Known, use: Use, seen: Sighting) -> None:
         """What a use showed is noted now; the same again says less."""
+        if seen.is_idle:
+            return
         signature = (use.ip, use.user_agent, use.path)
         known.bounded()
         if seen.is_strange:
@@ -179,7 +184,9 @@ class RedisCounters:
             if len(self._homes) >= _HOMES:
                 self._homes.clear()
             self._homes.add(home)
-            self._source(address, b"home", key=use.key_id)
+            owner = self._source(address, b"home", key=use.key_id).decode()
+            if owner != use.key_id:
+                self._families.join(use.key_id, owner)
 
     def _weigh(
         self, known: Known, use: Use, reply: Weighed, seen: Sighting | None
@@ -210,7 +217,11 @@ class RedisCounters:
     def _ask_neighbours(self, use: Use, seen: Sighting, reply: Weighed) -> None:
         """What the source does on other keys; both the state here and the store's learn it."""
         asked = {"key": use.key_id, "agent": seen.agent, "at": reply.at}
-        keys, same_agent, flagged, home = self._source(seen.source.address, b"seen", **asked)
+        packed_reply = self._source(seen.source.address, b"seen", **asked)
+        found, flagged, home = msgpack.decode(packed_reply)
+        own = self._families.of(use.key_id) if found else ""
+        others = [agent for key, agent in found if self._families.of(key) != own]
+        keys, same_agent = len(others), seen.agent in others
         state = reply.state
         state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], keys)
         state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or same_agent
@@ -265,17 +276,15 @@ class RedisCounters:
         if base is None:
             return
         at = hour - base.since
-        for seen, names in zip(base.seen, msgpack.decode(values), strict=True):
+        novel, quiet_peak = msgpack.decode(values)
+        base.strange_hour = max(base.strange_hour, float(quiet_peak))
+        for seen, names in zip(base.seen, novel, strict=True):
             seen.update({name: [at, at, self._rules.trusted_days] for name in names})
         known = Known(base, version, self._facts.get(key_id), self._rules)
         known.hour = hour
         self._teach(key_id, known, base, version, 0)
 
     # --- calls -----------------------------------------------------------------------------------
-
-    def _throttled(self, key_id: str, seconds: float, rate: int) -> Answer:
-        held = Restraint(key_id=key_id, curb=Curb.THROTTLE, since=0.0, rate=rate)
-        return Answer(refused=held, retry_after=seconds, rate=rate)
 
     def _run(self, key_id: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
         reply = self._calls.run(self._script, _key(key_id), word, packed(**fields))
@@ -287,10 +296,6 @@ class RedisCounters:
 
 def _key(key_id: str) -> bytes:
     return b"throttled:" + named(key_id)
-
-
-def _text(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 __all__ = ["BLOCKED_KEYS", "RedisCounters"]

@@ -159,6 +159,8 @@ class SqliteRecords:
 
     def _open(self) -> sqlite3.Connection:
         with self._explained(opening=True):
+            if self._path != MEMORY:
+                _make_private(self._path)
             db = sqlite3.connect(
                 self._path,
                 timeout=self._timeout,
@@ -254,6 +256,14 @@ def _next(db: sqlite3.Connection) -> int:
     rows = db.execute("UPDATE counter SET last = last + 1 RETURNING last").fetchall()
     number: int = rows[0][0]
     return number
+
+
+def _make_private(path: str) -> None:
+    """A new file is its owner's alone; SQLite gives its log and index the same rights.
+
+    Whatever cannot be made here is SQLite's to explain."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _microseconds(time: dt.datetime | None) -> int | None:

@@ -13,6 +13,12 @@ locals {
     for name, id in local._account_ids : name => "${id}@${var.project_id}.iam.gserviceaccount.com"
   }
 
+  # After the account, and yet known before it is there: a plan says who is granted what.
+  members = {
+    for name, account in google_service_account.account :
+    name => "serviceAccount:${account.account_id}@${var.project_id}.iam.gserviceaccount.com"
+  }
+
   _members       = "principalSet://iam.googleapis.com/${local.pool}"
   _any_job       = "${local._members}/attribute.repository_id/${var.repository.id}"
   _job_on_branch = "${local._members}/attribute.delivery/${var.repository.id}:apply"

@@ -41,22 +41,22 @@ resource "google_project_iam_member" "role" {
 
   project = var.project_id
   role    = each.value.role
-  member  = google_service_account.account[each.value.account].member
+  member  = local.members[each.value.account]
 }
 
 resource "google_project_iam_member" "custom" {
   for_each = local.custom_grants
 
   project = var.project_id
-  role    = google_project_iam_custom_role.role[each.value.role].name
-  member  = google_service_account.account[each.value.account].member
+  role    = local.role_names[each.value.role]
+  member  = local.members[each.value.account]
 }
 
 # Without the condition this role is as good as Owner.
 resource "google_project_iam_member" "grants" {
   project = var.project_id
   role    = "roles/resourcemanager.projectIamAdmin"
-  member  = google_service_account.account["apply"].member
+  member  = local.members["apply"]
 
   condition {
     title       = "only what the modules grant"
@@ -75,7 +75,7 @@ resource "google_service_account_iam_member" "acts_as" {
 
   service_account_id = "projects/${var.project_id}/serviceAccounts/${each.value}"
   role               = "roles/iam.serviceAccountUser"
-  member             = google_service_account.account["apply"].member
+  member             = local.members["apply"]
 }
 
 resource "google_storage_bucket_iam_member" "bucket" {
@@ -83,5 +83,5 @@ resource "google_storage_bucket_iam_member" "bucket" {
 
   bucket = var.buckets[each.value.bucket]
   role   = local.bucket_roles[each.value.account]
-  member = google_service_account.account[each.value.account].member
+  member = local.members[each.value.account]
 }

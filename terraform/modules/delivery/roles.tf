@@ -46,16 +46,10 @@ locals {
     "roles/iam.workloadIdentityPoolAdmin",
   ] : []
 
-  # The provider reads the string of every key that it reads, and keeps it in the state.
-  _reads_keys   = var.api_keys ? ["roles/serviceusage.apiKeysViewer"] : []
-  _changes_keys = var.api_keys ? ["roles/serviceusage.apiKeysAdmin"] : []
-
   # An apply plans, too.
   roles = {
-    plan = concat(local._reads, local._reads_keys)
-    apply = concat(
-      local._reads, local._reads_keys, local._changes, local._changes_keys, local._changes_trust,
-    )
+    plan  = local._reads
+    apply = concat(local._reads, local._changes, local._changes_trust)
   }
 
   permissions = {
@@ -86,6 +80,14 @@ locals {
       "secretmanager.secrets.setIamPolicy",
       "secretmanager.secrets.update",
     ]
+  }
+}
+
+# After the role, and yet known before it is there.
+locals {
+  role_names = {
+    for name, role in google_project_iam_custom_role.role :
+    name => "projects/${var.project_id}/roles/${role.role_id}"
   }
 }
 

@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "state" {
 
   bucket = var.state_bucket
   role   = each.value
-  member = google_service_account.account[each.key].member
+  member = local.members[each.key]
 
   condition {
     title       = "only ${var.environment}"
@@ -39,7 +39,7 @@ resource "google_project_iam_member" "state_policy" {
 
   project = var.state_project
   role    = "roles/iam.securityReviewer"
-  member  = google_service_account.account[each.value].member
+  member  = local.members[each.value]
 }
 
 resource "google_billing_account_iam_member" "billing" {
@@ -47,5 +47,5 @@ resource "google_billing_account_iam_member" "billing" {
 
   billing_account_id = var.billing_account
   role               = each.value
-  member             = google_service_account.account[each.key].member
+  member             = local.members[each.key]
 }

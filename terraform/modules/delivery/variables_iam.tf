@@ -16,13 +16,6 @@ variable "acts_as" {
   }
 }
 
-variable "api_keys" {
-  description = "The environment makes API keys: plan reads their strings, as the provider does, and apply makes them."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
 variable "buckets" {
   description = "Names of the buckets that Terraform manages in the project, by what they are for: plan reads them and their objects, apply changes them."
   type        = map(string)

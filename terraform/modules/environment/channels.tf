@@ -57,10 +57,6 @@ locals {
       made = contains(local.rotated_api_keys, name) || (local._openai_makes && name == "openai-api-key")
     }
   }
-  # A key that is rotated is no resource: its value stays out of the state.
-  standing_api_keys = {
-    for name, key in var.policy.api_keys : name => key if !contains(local.rotated_api_keys, name)
-  }
 
   _secret_of_openai = local._openai_makes ? {
     openai-admin-key = {

@@ -21,7 +21,6 @@ module "project" {
 module "keys" {
   source = "../keys"
 
-  api_keys            = local.standing_api_keys
   application_roles   = try(var.policy.application.roles, [])
   deletion_protection = var.policy.project.protected
   environment         = var.policy.environment
@@ -63,6 +62,7 @@ module "functions" {
   openai_admin_secret = local.openai_admin_secret
   policy_json         = jsonencode(local.policy)
   project_id          = module.project.id
+  project_number      = module.project.number
   records_url         = module.state.records_url
   region              = var.policy.region
   reporters           = local.accounts_of_application

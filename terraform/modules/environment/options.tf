@@ -14,7 +14,6 @@ module "delivery" {
   for_each = var.policy.delivery == null ? {} : { github = var.policy.delivery }
 
   acts_as         = module.functions.accounts
-  api_keys        = length(var.policy.api_keys) > 0
   billing_account = var.policy.billing_account
   buckets         = { source = module.functions.source_bucket }
   environment     = var.policy.environment
@@ -48,6 +47,6 @@ module "billing_export" {
   labels          = local.labels
   project_id      = module.project.id
   readers         = each.value.readers
-  viewers         = { on-schedule = module.functions.accounts["on-schedule"] }
+  viewers         = each.value.connected ? { on-schedule = module.functions.accounts["on-schedule"] } : {}
   view_sql        = file("${path.module}/../../../functions/twinguard/billing/costs.sql")
 }

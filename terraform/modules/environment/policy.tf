@@ -373,6 +373,26 @@ variable "policy" {
     error_message = "environments/${var.environment}/policy.yaml: api_keys: a key needs addresses (a server's) or referrers (a browser's); write one of the two."
   }
   validation {
+    condition     = length(setsubtract(keys(var.policy.api_keys), keys(var.policy.secrets))) == 0
+    error_message = "environments/${var.environment}/policy.yaml: api_keys: a key is made into the secret of its name, so that its value is in no state; add that under secrets."
+  }
+  validation {
+    condition     = alltrue([for list in flatten([for key in values(var.policy.api_keys) : [{ of = key.apis }, { of = key.addresses }, { of = key.referrers }]]) : length(list.of) == length(distinct(list.of))])
+    error_message = "environments/${var.environment}/policy.yaml: api_keys: an API, an address or a referrer stands there twice; remove one."
+  }
+  validation {
+    condition     = alltrue([for address in flatten(values(var.policy.api_keys)[*].addresses) : can(cidrhost(strcontains(address, "/") ? address : "${address}/32", 0))])
+    error_message = "environments/${var.environment}/policy.yaml: api_keys.*.addresses must be IP addresses or ranges; write them like 203.0.113.7 or 203.0.113.0/28."
+  }
+  validation {
+    condition     = alltrue([for address in flatten(values(var.policy.api_keys)[*].addresses) : try(tonumber(split("/", address)[1]) >= (strcontains(address, ":") ? 32 : 16), true)])
+    error_message = "environments/${var.environment}/policy.yaml: api_keys.*.addresses must be no wider than /16, or /32 for IPv6: half of the internet is no restriction; name your servers' own."
+  }
+  validation {
+    condition     = alltrue([for referrer in flatten(values(var.policy.api_keys)[*].referrers) : can(regex("^(https?://)?(\\*\\.)?([a-z0-9-]+\\.)+[a-z]{2,}(:[0-9]+)?(/.*)?$", referrer))])
+    error_message = "environments/${var.environment}/policy.yaml: api_keys.*.referrers must name sites, with * for their subdomains and pages at most; write them like https://app.example.com/*."
+  }
+  validation {
     condition     = try(alltrue([for part in values(var.policy.budget.services) : can(regex("^services/[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}$", part.service))]), true)
     error_message = "environments/${var.environment}/policy.yaml: budget.services.*.service must be an id of Google's catalogue; write it like services/152E-C115-5142."
   }

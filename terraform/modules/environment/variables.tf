@@ -20,6 +20,17 @@ variable "environment" {
     condition     = contains(["production", "staging", "development", "ci"], var.environment)
     error_message = "environment must be production, staging, development or ci; local has no cloud."
   }
+
+  # Two rules about the file as it is written: one of var.policy sees it after the conversion, and
+  # one of var.raw_policy cannot read what is made of it.
+  validation {
+    condition     = var.environment == null || length(local.not_whole) == 0
+    error_message = "environments/${var.environment}/policy.yaml: ${join(", ", local.not_whole)} must be a whole number; write digits, without quotes."
+  }
+  validation {
+    condition     = var.environment == null || length(local.empty_keys) == 0
+    error_message = "environments/${var.environment}/policy.yaml: ${join(", ", local.empty_keys)} has nothing behind it; write a value (environments/policy.schema.json describes the keys)."
+  }
 }
 
 variable "may_unlink" {

@@ -16,6 +16,14 @@ locals {
   }
 }
 
+# After the role, and yet known before it is there.
+locals {
+  role_names = {
+    for name, role in google_project_iam_custom_role.role :
+    name => "projects/${var.project_id}/roles/${role.role_id}"
+  }
+}
+
 resource "google_project_iam_custom_role" "role" {
   for_each = local.roles
 
@@ -35,6 +43,6 @@ resource "google_project_iam_member" "application" {
   role = (
     var.firebase.auth == "full"
     ? "roles/firebaseauth.admin"
-    : google_project_iam_custom_role.role[var.firebase.auth].name
+    : local.role_names[var.firebase.auth]
   )
 }

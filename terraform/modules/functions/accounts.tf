@@ -21,6 +21,12 @@ locals {
   accounts = {
     for name, id in local._account_ids : name => "${id}@${var.project_id}.iam.gserviceaccount.com"
   }
+
+  # After the account, and yet known before it is there: a plan says who is granted what.
+  members = {
+    for name, account in google_service_account.account :
+    name => "serviceAccount:${account.account_id}@${var.project_id}.iam.gserviceaccount.com"
+  }
 }
 
 resource "google_service_account" "account" {
@@ -35,14 +41,14 @@ resource "google_service_account" "account" {
 resource "google_project_iam_member" "build_logs" {
   project = var.project_id
   role    = "roles/logging.logWriter"
-  member  = google_service_account.account["build"].member
+  member  = local.members["build"]
 }
 
 # Cloud Functions copies the sources into a bucket of its own before it builds them.
 resource "google_project_iam_member" "build_sources" {
   project = var.project_id
   role    = "roles/storage.objectViewer"
-  member  = google_service_account.account["build"].member
+  member  = local.members["build"]
 
   condition {
     title      = "only sources of functions"
@@ -53,7 +59,7 @@ resource "google_project_iam_member" "build_sources" {
 resource "google_storage_bucket_iam_member" "build_bundle" {
   bucket = google_storage_bucket.source.name
   role   = "roles/storage.objectViewer"
-  member = google_service_account.account["build"].member
+  member = local.members["build"]
 }
 
 resource "google_artifact_registry_repository_iam_member" "build_images" {
@@ -61,5 +67,5 @@ resource "google_artifact_registry_repository_iam_member" "build_images" {
   location   = var.region
   repository = google_artifact_registry_repository.images.repository_id
   role       = "roles/artifactregistry.writer"
-  member     = google_service_account.account["build"].member
+  member     = local.members["build"]
 }

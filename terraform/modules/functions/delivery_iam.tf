@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 
+locals {
+  # Written out: Google may make the agent without answering who it is.
+  pubsub = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+}
+
 # Makes sure that Pub/Sub's service agent exists before it is granted anything.
 resource "google_project_service_identity" "pubsub" {
   provider = google-beta
@@ -16,13 +21,15 @@ resource "google_cloud_run_v2_service_iam_member" "push" {
   location = var.region
   name     = google_cloudfunctions2_function.function[each.key].name # the service has the same
   role     = "roles/run.invoker"
-  member   = google_service_account.account["push"].member
+  member   = local.members["push"]
 }
 
 resource "google_service_account_iam_member" "push_tokens" {
   service_account_id = google_service_account.account["push"].name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
-  member             = google_project_service_identity.pubsub.member
+  member             = local.pubsub
+
+  depends_on = [google_project_service_identity.pubsub]
 }
 
 resource "google_pubsub_topic_iam_member" "dead_letters" {
@@ -31,7 +38,9 @@ resource "google_pubsub_topic_iam_member" "dead_letters" {
   project = var.project_id
   topic   = google_pubsub_topic.dead_letters[each.key].name
   role    = "roles/pubsub.publisher"
-  member  = google_project_service_identity.pubsub.member
+  member  = local.pubsub
+
+  depends_on = [google_project_service_identity.pubsub]
 }
 
 # It acknowledges what it has moved to the dead letters.
@@ -41,7 +50,9 @@ resource "google_pubsub_subscription_iam_member" "dead_letters" {
   project      = var.project_id
   subscription = google_pubsub_subscription.push[each.key].name
   role         = "roles/pubsub.subscriber"
-  member       = google_project_service_identity.pubsub.member
+  member       = local.pubsub
+
+  depends_on = [google_project_service_identity.pubsub]
 }
 
 # Every function tells people through this topic, `dispatch-alert` of messages it cannot read.
@@ -51,7 +62,7 @@ resource "google_pubsub_topic_iam_member" "alerts" {
   project = var.project_id
   topic   = google_pubsub_topic.topic["alerts"].name
   role    = "roles/pubsub.publisher"
-  member  = google_service_account.account[each.key].member
+  member  = local.members[each.key]
 }
 
 # A stolen provider's key is replaced by whoever rotates keys; `on-usage` only asks for it, because

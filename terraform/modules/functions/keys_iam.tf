@@ -36,8 +36,8 @@ resource "google_secret_manager_secret_iam_member" "rotator" {
 
   project   = var.project_id
   secret_id = each.value.id
-  role      = google_project_iam_custom_role.role[each.value.role].name
-  member    = google_service_account.account[each.value.rotator].member
+  role      = local.role_names[each.value.role]
+  member    = local.members[each.value.rotator]
 }
 
 # Keys of Google's APIs have no policy of their own, so this one is the project's.
@@ -45,6 +45,6 @@ resource "google_project_iam_member" "api_key_rotator" {
   for_each = toset(var.rotates_api_keys ? local._rotators : [])
 
   project = var.project_id
-  role    = google_project_iam_custom_role.role["api_key_rotator"].name
-  member  = google_service_account.account[each.value].member
+  role    = local.role_names["api_key_rotator"]
+  member  = local.members[each.value]
 }

@@ -14,7 +14,7 @@ locals {
     secret_keeper       = local._keeper
     secret_rotator      = concat(local._keeper, ["secretmanager.versions.access", "secretmanager.versions.add"])
     api_key_rotator = [
-      for verb in ["create", "delete", "get", "getKeyString", "list", "undelete", "update"] : "apikeys.keys.${verb}"
+      for verb in ["create", "delete", "get", "getKeyString", "list"] : "apikeys.keys.${verb}"
     ]
   }
   roles = {
@@ -49,6 +49,14 @@ locals {
   actors = { for actor in distinct(local._actors) : "${actor.holder} ${actor.account}" => actor }
 }
 
+# After the role, and yet known before it is there.
+locals {
+  role_names = {
+    for name, role in google_project_iam_custom_role.role :
+    name => "projects/${var.project_id}/roles/${role.role_id}"
+  }
+}
+
 resource "google_project_iam_custom_role" "role" {
   for_each = local.roles
 
@@ -65,8 +73,8 @@ resource "google_cloud_run_v2_service_iam_member" "holder" {
   project  = var.project_id
   location = each.value.location
   name     = each.value.target
-  role     = google_project_iam_custom_role.role["service_holder"].name
-  member   = google_service_account.account[each.value.holder].member
+  role     = local.role_names["service_holder"]
+  member   = local.members[each.value.holder]
 }
 
 resource "google_pubsub_subscription_iam_member" "holder" {
@@ -74,8 +82,8 @@ resource "google_pubsub_subscription_iam_member" "holder" {
 
   project      = var.project_id
   subscription = each.value.target
-  role         = google_project_iam_custom_role.role["subscription_holder"].name
-  member       = google_service_account.account[each.value.holder].member
+  role         = local.role_names["subscription_holder"]
+  member       = local.members[each.value.holder]
 }
 
 # Operations and metrics have no policy of their own, so these two are the project's.
@@ -83,8 +91,8 @@ resource "google_project_iam_member" "watcher" {
   for_each = toset(["on-budget-alert", "on-schedule"])
 
   project = var.project_id
-  role    = google_project_iam_custom_role.role["watcher"].name
-  member  = google_service_account.account[each.value].member
+  role    = local.role_names["watcher"]
+  member  = local.members[each.value]
 }
 
 # Who restores a push must act as the account that it pushes as. Together with
@@ -94,8 +102,8 @@ resource "google_service_account_iam_member" "actor" {
   for_each = local.actors
 
   service_account_id = "projects/${var.project_id}/serviceAccounts/${each.value.account}"
-  role               = google_project_iam_custom_role.role["actor"].name
-  member             = google_service_account.account[each.value.holder].member
+  role               = local.role_names["actor"]
+  member             = local.members[each.value.holder]
 }
 
 # Queries are paid for here; what they read is granted on the export's dataset, wherever it is.
@@ -104,13 +112,13 @@ resource "google_project_iam_member" "costs" {
 
   project = var.project_id
   role    = "roles/bigquery.jobUser"
-  member  = google_service_account.account[each.value].member
+  member  = local.members[each.value]
 }
 
 resource "google_project_iam_member" "billing_unlinker" {
   for_each = toset(var.may_unlink ? ["on-budget-alert"] : [])
 
   project = var.project_id
-  role    = google_project_iam_custom_role.role["billing_unlinker"].name
-  member  = google_service_account.account[each.value].member
+  role    = local.role_names["billing_unlinker"]
+  member  = local.members[each.value]
 }

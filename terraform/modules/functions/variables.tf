@@ -103,6 +103,17 @@ variable "project_id" {
   nullable    = false
 }
 
+variable "project_number" {
+  description = "Number of the project; Pub/Sub's service agent is named by it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]+$", var.project_number))
+    error_message = "project_number must be digits only; 'gcloud projects describe' prints it."
+  }
+}
+
 variable "records_url" {
   description = "Where the records are kept, as TWINGUARD_RECORDS wants it."
   type        = string

@@ -13,5 +13,11 @@ resource "google_service_account" "application" {
 }
 
 locals {
-  application = one(values(google_service_account.application)[*].member)
+  # After the account, and yet known before it is there: a plan says who is granted what.
+  _emails = [
+    for account in google_service_account.application :
+    "${account.account_id}@${var.project_id}.iam.gserviceaccount.com"
+  ]
+  application_email = one(local._emails)
+  application       = one([for email in local._emails : "serviceAccount:${email}"])
 }

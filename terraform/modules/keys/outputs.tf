@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-output "api_key_names" {
-  description = "Name of each API key in Google, by its name without the environment; never its value."
-  value       = { for name, key in google_apikeys_key.key : name => key.name }
-}
-
 output "secret_ids" {
   description = "Id of each secret, by its name without the environment, once its readers may read it."
   value       = { for name, secret in google_secret_manager_secret.secret : name => secret.secret_id }
@@ -21,7 +16,7 @@ output "secret_topic_id" {
 
 output "service_account_email" {
   description = "Address of the application's service account, once it has its roles; null where none is made."
-  value       = one(values(google_service_account.application)[*].email)
+  value       = local.application_email
 
   depends_on = [google_project_iam_member.application]
 }

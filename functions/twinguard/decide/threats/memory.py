@@ -88,6 +88,8 @@ class Watch:
         if use.status < FAILED and (signature in hot.familiar or signature in hot.strange):
             return
         seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+        if seen.is_idle:
+            return
         if use.status >= FAILED:
             self._failed_after_all(hot.episode, use, seen)
             return
@@ -163,6 +165,8 @@ class Watch:
         values = hot.strange.get(signature)
         if values is None:
             seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+            if seen.is_idle:
+                return False
             is_fine = use.status < FAILED and not is_open
             if is_fine:
                 self._note_values(hot, seen, at)

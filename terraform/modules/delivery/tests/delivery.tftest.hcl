@@ -5,24 +5,21 @@ mock_provider "google" {}
 override_resource {
   target = google_service_account.account["apply"]
   values = {
-    name   = "projects/living-twin-staging/serviceAccounts/twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com"
-    member = "serviceAccount:twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com"
+    name = "projects/living-twin-staging/serviceAccounts/twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com"
   }
 }
 
 override_resource {
   target = google_service_account.account["plan"]
   values = {
-    name   = "projects/living-twin-staging/serviceAccounts/twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com"
-    member = "serviceAccount:twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com"
+    name = "projects/living-twin-staging/serviceAccounts/twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com"
   }
 }
 
 override_resource {
   target = google_service_account.account["tests"]
   values = {
-    name   = "projects/living-twin-staging/serviceAccounts/github-actions@living-twin-staging.iam.gserviceaccount.com"
-    member = "serviceAccount:github-actions@living-twin-staging.iam.gserviceaccount.com"
+    name = "projects/living-twin-staging/serviceAccounts/github-actions@living-twin-staging.iam.gserviceaccount.com"
   }
 }
 

@@ -2,19 +2,8 @@
 
 mock_provider "google" {}
 
-override_resource {
-  target = google_service_account.account["apply"]
-  values = { member = "serviceAccount:apply@living-twin-staging.iam.gserviceaccount.com" }
-}
-
-override_resource {
-  target = google_service_account.account["plan"]
-  values = { member = "serviceAccount:plan@living-twin-staging.iam.gserviceaccount.com" }
-}
-
 variables {
   acts_as         = { on-schedule = "twinguard-staging-schedule@living-twin-staging.iam.gserviceaccount.com" }
-  api_keys        = true
   billing_account = "012345-6789AB-CDEF01"
   buckets         = { source = "living-twin-staging-source" }
   environment     = "staging"
@@ -38,7 +27,7 @@ run "an_apply_acts_as_the_named_accounts_only" {
       on-schedule = [
         "projects/living-twin-staging/serviceAccounts/twinguard-staging-schedule@living-twin-staging.iam.gserviceaccount.com",
         "roles/iam.serviceAccountUser",
-        "serviceAccount:apply@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com",
       ]
     }
     error_message = "acting as an account must be granted on that account"
@@ -54,11 +43,11 @@ run "buckets_are_open_one_by_one" {
       } == {
       "apply source" = [
         "living-twin-staging-source", "roles/storage.admin",
-        "serviceAccount:apply@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com",
       ]
       "plan source" = [
         "living-twin-staging-source", "roles/storage.objectViewer",
-        "serviceAccount:plan@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com",
       ]
     }
     error_message = "objects must be read and changed in the named buckets only"
@@ -75,12 +64,12 @@ run "the_state_of_another_environment_stays_closed" {
       } == {
       apply = [
         "seed-terraform-state", "roles/storage.objectUser",
-        "serviceAccount:apply@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com",
         "resource.name.startsWith('projects/_/buckets/seed-terraform-state/objects/staging/') || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('staging/')",
       ]
       plan = [
         "seed-terraform-state", "roles/storage.objectViewer",
-        "serviceAccount:plan@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com",
         "resource.name.startsWith('projects/_/buckets/seed-terraform-state/objects/staging/') || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('staging/')",
       ]
     }
@@ -90,8 +79,8 @@ run "the_state_of_another_environment_stays_closed" {
     condition = {
       for name, grant in google_project_iam_member.state_policy : name => [grant.project, grant.role, grant.member]
       } == {
-      apply = ["seed-project", "roles/iam.securityReviewer", "serviceAccount:apply@living-twin-staging.iam.gserviceaccount.com"]
-      plan  = ["seed-project", "roles/iam.securityReviewer", "serviceAccount:plan@living-twin-staging.iam.gserviceaccount.com"]
+      apply = ["seed-project", "roles/iam.securityReviewer", "serviceAccount:twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com"]
+      plan  = ["seed-project", "roles/iam.securityReviewer", "serviceAccount:twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com"]
     }
     error_message = "both must be able to read the bucket's grants back"
   }
@@ -107,11 +96,11 @@ run "an_apply_changes_budgets_and_a_plan_sees_them" {
       } == {
       apply = [
         "012345-6789AB-CDEF01", "roles/billing.costsManager",
-        "serviceAccount:apply@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-apply@living-twin-staging.iam.gserviceaccount.com",
       ]
       plan = [
         "012345-6789AB-CDEF01", "roles/billing.viewer",
-        "serviceAccount:plan@living-twin-staging.iam.gserviceaccount.com",
+        "serviceAccount:twinguard-staging-plan@living-twin-staging.iam.gserviceaccount.com",
       ]
     }
     error_message = "the billing account must be open as far as budgets need it"

@@ -6,14 +6,7 @@ mock_provider "google" {
   }
 }
 
-mock_provider "google-beta" {
-  mock_resource "google_project_service_identity" {
-    defaults = {
-      email  = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-      member = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google-beta" {}
 
 variables {
   bundle      = "../../../.cache/bundle"

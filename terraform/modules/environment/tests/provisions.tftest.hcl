@@ -8,14 +8,7 @@ mock_provider "google" {
   }
 }
 
-mock_provider "google-beta" {
-  mock_resource "google_project_service_identity" {
-    defaults = {
-      email  = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-      member = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google-beta" {}
 
 variables {
   bundle      = "../../../.cache/bundle"
@@ -187,6 +180,71 @@ run "a_key_for_every_address_is_refused" {
   command = plan
   variables {
     policy = merge(var.policy, { api_keys = { maps = { apis = ["places.googleapis.com"] } } })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_key_that_terraform_would_have_to_make_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, {
+      api_keys = { maps = { apis = ["places.googleapis.com"], addresses = ["203.0.113.0/24"] } }
+    })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_key_for_servers_and_browsers_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, {
+      api_keys = { maps = { apis = ["places.googleapis.com"], addresses = ["203.0.113.7"], referrers = ["app.example.com/*"] } }
+      secrets  = { maps = { readers = ["group:qa-team@example.com"] } }
+    })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_key_with_an_api_named_twice_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, {
+      api_keys = { maps = { apis = ["places.googleapis.com", "places.googleapis.com"], addresses = ["203.0.113.7"] } }
+      secrets  = { maps = { readers = ["group:qa-team@example.com"] } }
+    })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_key_with_a_host_where_an_address_belongs_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, {
+      api_keys = { maps = { apis = ["places.googleapis.com"], addresses = ["app.example.com"] } }
+      secrets  = { maps = { readers = ["group:qa-team@example.com"] } }
+    })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_key_for_half_of_the_internet_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, {
+      api_keys = { maps = { apis = ["places.googleapis.com"], addresses = ["0.0.0.0/1", "128.0.0.0/1"] } }
+      secrets  = { maps = { readers = ["group:qa-team@example.com"] } }
+    })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_key_for_any_site_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, {
+      api_keys = { maps = { apis = ["maps-backend.googleapis.com"], referrers = ["*.com/*"] } }
+      secrets  = { maps = { readers = ["group:qa-team@example.com"] } }
+    })
   }
   expect_failures = [var.policy]
 }

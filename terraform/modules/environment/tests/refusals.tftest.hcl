@@ -8,14 +8,7 @@ mock_provider "google" {
   }
 }
 
-mock_provider "google-beta" {
-  mock_resource "google_project_service_identity" {
-    defaults = {
-      email  = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-      member = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google-beta" {}
 
 variables {
   bundle      = "../../../.cache/bundle"
@@ -436,6 +429,22 @@ run "an_environment_that_has_no_cloud_is_refused" {
   variables {
     environment = "local"
     policy      = merge(var.policy, { environment = "local" })
+  }
+  expect_failures = [var.environment]
+}
+
+run "a_whole_number_written_as_text_is_refused" {
+  command = plan
+  variables {
+    raw_policy = { secrets = { openai-api-key = { rotation_days = "30" } } }
+  }
+  expect_failures = [var.environment]
+}
+
+run "a_key_with_nothing_behind_it_is_refused" {
+  command = plan
+  variables {
+    raw_policy = { budget = { thresholds = [{ percent = 75, level = null }] } }
   }
   expect_failures = [var.environment]
 }

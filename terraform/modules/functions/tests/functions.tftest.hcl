@@ -6,14 +6,7 @@ mock_provider "google" {
   }
 }
 
-mock_provider "google-beta" {
-  mock_resource "google_project_service_identity" {
-    defaults = {
-      email  = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-      member = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google-beta" {}
 
 variables {
   budget_topic = "twinguard-staging-budget-alerts"
@@ -28,6 +21,7 @@ variables {
   name             = "twinguard-staging"
   policy_json      = "{}"
   project_id       = "living-twin-staging"
+  project_number   = "123456789012"
   records_url      = "firestore://living-twin-staging/twinguard-staging"
   region           = "europe-west1"
   secret_topic     = "twinguard-staging-secret-events"
@@ -256,4 +250,41 @@ run "a_holder_of_subscriptions_that_changes_nothing_is_refused" {
     subscriptions = { living-twin-push = { holders = ["dispatch-alert"] } }
   }
   expect_failures = [var.subscriptions]
+}
+
+run "a_plan_says_who_is_granted_what_before_anybody_is_there" {
+  command = plan
+
+  assert {
+    condition = {
+      for name, grant in google_cloud_run_v2_service_iam_member.holder : name => [grant.role, grant.member]
+      } == {
+      "on-budget-alert living-twin-worker" = [
+        "projects/living-twin-staging/roles/twinguard_staging_service_holder",
+        "serviceAccount:twinguard-staging-budget@living-twin-staging.iam.gserviceaccount.com",
+      ]
+      "on-schedule living-twin-worker" = [
+        "projects/living-twin-staging/roles/twinguard_staging_service_holder",
+        "serviceAccount:twinguard-staging-schedule@living-twin-staging.iam.gserviceaccount.com",
+      ]
+    }
+    error_message = "what is known after apply only, nobody can review"
+  }
+
+  assert {
+    condition = one(distinct(concat(
+      [google_service_account_iam_member.push_tokens.member],
+      values(google_pubsub_topic_iam_member.dead_letters)[*].member,
+      values(google_pubsub_subscription_iam_member.dead_letters)[*].member,
+    ))) == "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
+    error_message = "Pub/Sub's agent is named by the project's number, whether or not Google tells its address"
+  }
+}
+
+run "refuses_a_projects_id_in_place_of_its_number" {
+  command = plan
+  variables {
+    project_number = "living-twin-staging"
+  }
+  expect_failures = [var.project_number]
 }

@@ -6,26 +6,20 @@ mock_provider "google" {
   }
 }
 
-mock_provider "google-beta" {
-  mock_resource "google_project_service_identity" {
-    defaults = {
-      email  = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-      member = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google-beta" {}
 
 variables {
-  budget_topic = "twinguard-staging-budget-alerts"
-  bundle       = "../../../.cache/bundle/${one(fileset("../../../.cache/bundle", "twinguard-*.zip"))}"
-  environment  = "staging"
-  labels       = { environment = "staging" }
-  name         = "twinguard-staging"
-  policy_json  = "{}"
-  project_id   = "living-twin-staging"
-  records_url  = "firestore://living-twin-staging/twinguard-staging"
-  region       = "europe-west1"
-  secret_topic = "twinguard-staging-secret-events"
+  budget_topic   = "twinguard-staging-budget-alerts"
+  bundle         = "../../../.cache/bundle/${one(fileset("../../../.cache/bundle", "twinguard-*.zip"))}"
+  environment    = "staging"
+  labels         = { environment = "staging" }
+  name           = "twinguard-staging"
+  policy_json    = "{}"
+  project_id     = "living-twin-staging"
+  project_number = "123456789012"
+  records_url    = "firestore://living-twin-staging/twinguard-staging"
+  region         = "europe-west1"
+  secret_topic   = "twinguard-staging-secret-events"
 }
 
 run "secret_manager_pushes_to_a_function_of_its_own" {
