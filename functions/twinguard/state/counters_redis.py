@@ -2,7 +2,7 @@
 """Counters in Redis: one script call for each request, shared by all instances.
 
 `counters.lua` moves a key's state on and says what a decision needs; the decision is pure and the
-same as in `decide/threats/memory.py`. Who is handed an hour that ended learns from it (ADR 9)."""
+same as in `decide/threats/memory.py`. Who is handed an hour that ended learns from it (ADR 10)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import msgpack
 
-from twinguard.counters import BLOCKED_KEYS, Answer
+from twinguard.counters import Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, Baseline, encoded
@@ -296,6 +296,3 @@ class RedisCounters:
 
 def _key(key_id: str) -> bytes:
     return b"throttled:" + named(key_id)
-
-
-__all__ = ["BLOCKED_KEYS", "RedisCounters"]
