@@ -18,11 +18,13 @@ from twinguard import dispatch
 from twinguard.flow import Flow, Ports
 from twinguard.key_flow import KeyFlow
 from twinguard.pipeline import Pipeline
+from twinguard.theft_flow import TheftFlow
 
 HANDLERS: dict[str, tuple[tuple[type | None, Callable[..., Any]], ...]] = {
     "on_budget_alert": ((Pipeline, Pipeline.on_budget_alert),),
     "on_schedule": ((Pipeline, Pipeline.on_schedule),),
     "on_secret_event": ((KeyFlow, KeyFlow.on_secret_event),),
+    "on_usage": ((TheftFlow, TheftFlow.on_usage),),
     "dispatch_alert": ((None, dispatch.dispatch), (None, dispatch.flush)),
 }
 """What `wiring.py` lets each entry point do, and the class it is a method of."""

@@ -56,7 +56,7 @@ def test_an_entry_point_starts_from_the_zip_alone(unpacked, entry_point):
         "TWINGUARD_POLICY": config.render(policy),
         "TWINGUARD_RECORDS": "firestore://demo-x/twinguard-staging",
         "TWINGUARD_ALERTS_TOPIC": "projects/demo-x/topics/alerts",
-        "TWINGUARD_COUNTERS": "redis://127.0.0.1:6379/0",
+        "TWINGUARD_COUNTERS": "rediss://10.80.0.3:6379?cluster=true&iam=true",
         "TWINGUARD_PUSH_AUTH": "iam",
         "TWINGUARD_PUSH_ACCOUNT": "push@demo-x.iam.gserviceaccount.com",
         "TWINGUARD_PUSH_AUDIENCE": "https://example.com",
@@ -88,7 +88,7 @@ def test_the_zip_holds_sources_that_git_keeps_and_nothing_else(unpacked):
     names = {f"functions/{path.relative_to(unpacked).as_posix()}" for path in files}
 
     assert names - set(kept.splitlines()) == set()
-    assert {path.suffix for path in files} == {".json", ".lua", ".py", ".sql", ".txt"}
+    assert {path.suffix for path in files} == {".lua", ".py", ".sql", ".txt"}
     assert not (unpacked / "twinguard" / "cli").exists()
     assert not (unpacked / "twinguard" / "standins").exists()
 

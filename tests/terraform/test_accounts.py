@@ -21,6 +21,9 @@ from twinguard import wiring
 
 pytestmark = pytest.mark.timeout(600)
 
+CONNECTS = "roles/memorystore.dbConnectionUser"
+"""To connect to the counters and nothing more, where there is a store of their own."""
+
 VIEWER = "roles/bigquery.dataViewer"
 HOLDS = {
     "google_cloud_run_v2_service_iam_member": {"run.services.get", "run.services.update"},
@@ -57,6 +60,8 @@ def needed_by(plan: Plan, function: str, keys: set[str]) -> set[str]:
         if SWITCHED.get(port, "TWINGUARD_POLICY") in variables
     }
     needed = set().union(*({**OF_PORTS, "keys": keys}[port] for port in ports))
+    if function == "on-usage" and plan.of("google_memorystore_instance"):
+        needed |= {CONNECTS}
     return needed | ({ACCESSOR} if plan.secrets_of(function) else set())
 
 
@@ -110,6 +115,7 @@ def test_the_walk_knows_every_entry_point_and_tells_them_apart():
         "on_budget_alert": {"records", "publisher", "scalers", "billing"},
         "on_schedule": {"records", "publisher", "scalers", "billing", "costs", "keys"},
         "on_secret_event": {"records", "publisher", "keys"},
+        "on_usage": {"records", "publisher"},
         "dispatch_alert": {"records", "publisher"},
     }
 

@@ -14,7 +14,7 @@ from planning import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 
-FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "dispatch-alert")
+FUNCTIONS = ("on-budget-alert", "on-schedule", "on-secret-event", "on-usage", "dispatch-alert")
 KNOWN_TO = {
     f'module.functions.google_cloudfunctions2_function.function["{name}"]' for name in FUNCTIONS
 }

@@ -45,7 +45,7 @@ end
 -- The short way of most uses, before anything else is even defined, for that takes longer than all
 -- of this: known use of a key that nothing holds back. What goes beyond it takes the long way,
 -- from the beginning: nothing was written.
-if ARGV[1] == 'observe' and not q.novel and not q.idle then
+if ARGV[1] == 'observe' and not q.novel then
   local kept = call('MGET', HOT, ID .. 'block', KEYS[1])
   local s = kept[1] and cmsgpack.unpack(kept[1])
   local at = q.at
@@ -372,10 +372,10 @@ local function observe()
       note_values(q.values)
     end
   end
-  if q.idle then -- counted only
-    is_due = false
-  elseif q.strange then
+  if q.strange then
     is_due, is_news = stranger(s, q, at)
+  elseif q.idle then
+    is_due = false -- it says nothing of whose use it is
   elseif q.novel then
     is_due = known(s, q, at)
   else
@@ -474,7 +474,8 @@ local function accept()
     s[KINDS] = ''
     write(s)
   end
-  return { s and s[HOUR] or 0, call('GET', ID .. 'base') or '', cmsgpack.pack(found) }
+  local rest = cmsgpack.pack({ found, s and s[QUIET_PEAK] or 0 })
+  return { s and s[HOUR] or 0, call('GET', ID .. 'base') or '', rest }
 end
 
 local WORDS = { observe = observe, settle = settle, teach = teach, neighbours = neighbours,

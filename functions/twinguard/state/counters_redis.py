@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counters in Redis: one script call for each request, shared by all instances.
 
-`counters.lua` moves a key's state on; what is decided is the same as in `decide/threats/memory.py`.
-Whoever is handed an hour that ended learns from it; where he dies, another one is handed it."""
+`counters.lua` moves a key's state on and says what a decision needs; the decision is pure and the
+same as in `decide/threats/memory.py`. Who is handed an hour that ended learns from it (ADR 10)."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import msgpack
 
-from twinguard.counters import BLOCKED_KEYS, Answer
+from twinguard.counters import Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, Baseline, encoded
@@ -35,7 +34,7 @@ from twinguard.readers import ready
 from twinguard.state import redis_watch as rw
 from twinguard.state import redis_words as words
 from twinguard.state.redis_calls import RedisCalls, Script
-from twinguard.state.redis_neighbours import RedisNeighbours
+from twinguard.state.redis_families import Families
 from twinguard.state.redis_restraints import RedisRestraints, read_restraint
 from twinguard.state.redis_watch import Known, Weighed, named, packed
 
@@ -64,11 +63,12 @@ class RedisCounters:
         self._facts = {key.key_id: key for key in options.keys}
         self._reader = Reader(options.place_of, options.rules.cached)
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._families = Families(calls)
         self._homes: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
         self._restraints = RedisRestraints(calls)
-        self._script = Script(words.preamble(options.rules) + _text("counters.lua"))
-        self._neighbours = RedisNeighbours(calls)
+        self._script = Script(words.preamble(options.rules) + words.text_of("counters.lua"))
+        self._across = Script(words.text_of("neighbours.lua"))
 
     def admit(self, use: Use) -> Answer:
         """Say whether a request may pass; if so, count it and say what it shows."""
@@ -88,9 +88,7 @@ class RedisCounters:
         if is_fine and (signature in known.familiar or signature in known.strange):
             return
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
-        if seen.is_idle:
-            return
-        if is_fine or seen.is_strange:
+        if not seen.is_idle and (is_fine or seen.is_strange):
             fields = words.ending(use, seen, known.hour, at, is_fine=is_fine)
             self._run(use.key_id, b"settle", **fields)
         if is_fine:
@@ -134,7 +132,7 @@ class RedisCounters:
                 case 4:
                     return Answer(refused=read_restraint(reply[1]))
                 case _:
-                    return self._throttled(use.key_id, reply[1], int(reply[2]))
+                    return words.throttled(use.key_id, reply[1], int(reply[2]))
         raise Unavailable(f"the baseline of {use.key_id} changed {_TURNS} times meanwhile; retry")
 
     def _asked(
@@ -160,7 +158,7 @@ class RedisCounters:
             return fields | kept | failed, None
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
         if seen.is_idle:
-            return fields | {"idle": True}, None
+            return fields | {"idle": True, "novel": [], "network": seen.source.network}, seen
         fields |= words.told_of(known, use, seen, self._rules)
         if use.status < FAILED and not is_open:
             fields["values"] = words.values(seen)
@@ -170,6 +168,8 @@ class RedisCounters:
 
     def _remember(self, known: Known, use: Use, seen: Sighting) -> None:
         """What a use showed is noted now; the same again says less."""
+        if seen.is_idle:
+            return
         signature = (use.ip, use.user_agent, use.path)
         known.bounded()
         if seen.is_strange:
@@ -184,7 +184,9 @@ class RedisCounters:
             if len(self._homes) >= _HOMES:
                 self._homes.clear()
             self._homes.add(home)
-            self._neighbours.home(address, use.key_id)
+            owner = self._source(address, b"home", key=use.key_id).decode()
+            if owner != use.key_id:
+                self._families.join(use.key_id, owner)
 
     def _weigh(
         self, known: Known, use: Use, reply: Weighed, seen: Sighting | None
@@ -209,19 +211,24 @@ class RedisCounters:
         if not self._run(use.key_id, b"tell", **mine, volume_at=told.volume_at):
             return ()
         if is_strange and rank >= HIGH and is_new:
-            self._neighbours.flag(seen.source.address, use.key_id, reply.at)
+            self._source(seen.source.address, b"flag", key=use.key_id, at=reply.at)
         return (finding(use, window, found, found.level),)
 
     def _ask_neighbours(self, use: Use, seen: Sighting, reply: Weighed) -> None:
         """What the source does on other keys; both the state here and the store's learn it."""
-        near = self._neighbours.seen(seen.source.address, seen.agent, use.key_id, reply.at)
+        asked = {"key": use.key_id, "agent": seen.agent, "at": reply.at}
+        packed_reply = self._source(seen.source.address, b"seen", **asked)
+        found, flagged, home = msgpack.decode(packed_reply)
+        own = self._families.of(use.key_id) if found else ""
+        others = [agent for key, agent in found if self._families.of(key) != own]
+        keys, same_agent = len(others), seen.agent in others
         state = reply.state
-        state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], near.keys)
-        state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or near.same_agent
-        state[rw.FLAGGED] = state[rw.FLAGGED] or near.is_flagged
-        state[rw.COLLEAGUE] = state[rw.COLLEAGUE] and near.is_home
-        fields = {"same_agent": near.same_agent, "flagged": near.is_flagged, "home": near.is_home}
-        self._run(use.key_id, b"neighbours", keys=near.keys, **fields)
+        state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], keys)
+        state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or same_agent
+        state[rw.FLAGGED] = state[rw.FLAGGED] or flagged
+        state[rw.COLLEAGUE] = state[rw.COLLEAGUE] and home
+        near = {"keys": keys, "same_agent": bool(same_agent), "flagged": bool(flagged)}
+        self._run(use.key_id, b"neighbours", **near, home=bool(home))
 
     # --- baselines -------------------------------------------------------------------------------
 
@@ -269,7 +276,9 @@ class RedisCounters:
         if base is None:
             return
         at = hour - base.since
-        for seen, names in zip(base.seen, msgpack.decode(values), strict=True):
+        novel, quiet_peak = msgpack.decode(values)
+        base.strange_hour = max(base.strange_hour, float(quiet_peak))
+        for seen, names in zip(base.seen, novel, strict=True):
             seen.update({name: [at, at, self._rules.trusted_days] for name in names})
         known = Known(base, version, self._facts.get(key_id), self._rules)
         known.hour = hour
@@ -277,21 +286,13 @@ class RedisCounters:
 
     # --- calls -----------------------------------------------------------------------------------
 
-    def _throttled(self, key_id: str, seconds: float, rate: int) -> Answer:
-        held = Restraint(key_id=key_id, curb=Curb.THROTTLE, since=0.0, rate=rate)
-        return Answer(refused=held, retry_after=seconds, rate=rate)
-
     def _run(self, key_id: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
         reply = self._calls.run(self._script, _key(key_id), word, packed(**fields))
         return msgpack.decode(reply) if isinstance(reply, bytes) else reply
 
+    def _source(self, address: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
+        return self._calls.run(self._across, b"source:" + named(address), word, packed(**fields))
+
 
 def _key(key_id: str) -> bytes:
     return b"throttled:" + named(key_id)
-
-
-def _text(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-__all__ = ["BLOCKED_KEYS", "RedisCounters"]

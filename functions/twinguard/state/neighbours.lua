@@ -21,13 +21,13 @@ local function seen(q)
       count = count + 1
       if other[1] < oldest_at then oldest, oldest_at = name, other[1] end
       if name ~= 'key ' .. q.key and q.at - other[1] < WITHIN then
-        others[#others + 1] = { string.sub(name, 5), other[2] == q.agent and 1 or 0 }
+        others[#others + 1] = { string.sub(name, 5), other[2] }
       end
     end
   end
   if count > KEPT then call('HDEL', key, oldest) end
   local flagged = flag and flag[1] ~= q.key and q.at - flag[2] < 7 * DAY
-  return { others, flagged and 1 or 0, home ~= '' and home ~= q.key and 1 or 0 }
+  return cmsgpack.pack({ others, flagged or false, home ~= '' and home ~= q.key })
 end
 
 local function home(q)

@@ -19,6 +19,7 @@ TOLD_SECONDS = 14 * 86400.0
 
 _SIGNATURES = 1024
 _ACTIVE = 3600.0
+_DAY = 86400.0
 _LEARNED = 24.0
 _FAILED_PATHS = 16
 
@@ -50,13 +51,6 @@ class Episode:
         self.failed += 1
         if len(self.failed_paths) < _FAILED_PATHS:
             self.failed_paths.add(path)
-
-    def fail_after_all(self, path: str) -> None:
-        """What was counted as a success when it began has failed in the end."""
-        if self.succeeded:
-            self.succeeded -= 1
-            self.note_failure(path)
-            self.next_check = self.strange
 
 
 class Hot:
@@ -161,6 +155,12 @@ class Hot:
         if self.episode is not None:
             self.episode.told, self.episode.told_at = 0, 0.0
             self.episode.next_check = self.episode.strange
+
+    def forget_novel(self) -> None:
+        """Drop new values that nobody used for a day."""
+        for values in self.novel:
+            for value in [v for v, (_, last, _) in values.items() if self.last_at - last > _DAY]:
+                del values[value]
 
     def bounded(self) -> None:
         """Keep the signatures of an hour within bounds."""

@@ -26,8 +26,6 @@ from twinguard.decide.threats.sighting import (
 )
 from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
 
-_DAY_SECONDS = 86400.0
-
 
 class Watch:
     """The state of all keys. `place_of` says where an address is, None where nobody knows."""
@@ -93,8 +91,7 @@ class Watch:
         if seen.is_idle:
             return
         if use.status >= FAILED:
-            if hot.episode is not None and seen.is_strange:
-                hot.episode.fail_after_all(use.path[:CUT])
+            self._failed_after_all(hot.episode, use, seen)
             return
         self._note_values(hot, seen, at)
         hot.bounded()
@@ -103,6 +100,13 @@ class Watch:
         else:
             hot.familiar[signature] = at
             self._neighbours.home(seen.source.address, use.key_id, hot.base)
+
+    def _failed_after_all(self, episode: Episode | None, use: Use, seen: Sighting) -> None:
+        if episode is None or not seen.is_strange or not episode.succeeded:
+            return
+        episode.succeeded -= 1
+        episode.note_failure(use.path[:CUT])
+        episode.next_check = episode.strange
 
     def rearm(self, key_id: str) -> None:
         """Forget what was said of a key, so that it is said again: somebody lifted its block."""
@@ -150,11 +154,7 @@ class Watch:
         hot.tally = type(hot.tally)(hour)
         hot.familiar.clear()
         hot.strange.clear()
-        for values in hot.novel:
-            for value in [
-                v for v, (_, last, _) in values.items() if hot.last_at - last > _DAY_SECONDS
-            ]:
-                del values[value]
+        hot.forget_novel()
         hot.relimit(self.rules)
         self._keys.move_to_end(hot.last.key_id if hot.last else "")
 

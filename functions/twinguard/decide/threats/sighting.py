@@ -38,14 +38,14 @@ class Sighting(Struct, frozen=True):
     bits: float
 
     @property
+    def is_idle(self) -> bool:
+        """True for what nobody asks for on purpose: it says nothing of whose use it is."""
+        return self.path in IDLE
+
+    @property
     def is_strange(self) -> bool:
         """True for what the key is not used to."""
         return self.bits >= STRANGE
-
-    @property
-    def is_idle(self) -> bool:
-        """True where a use asks for nothing: it is counted, and neither judged nor learned."""
-        return self.path in IDLE
 
 
 class Words(Struct, frozen=True):
@@ -70,8 +70,6 @@ class Told(Struct, frozen=True):
 def sighted(use: Use, hour: int, base: Baseline, reader: Reader, rules: Rules) -> Sighting:
     """How a use looks in that hour."""
     source, agent, path = reader.read(use)
-    if path in IDLE:
-        return Sighting(source, agent, path, (), (), 0.0)
     parts = parts_of(source, agent, path)
     novel = tuple(part for part in parts if base.trust(part[0], part[1], hour, rules) < 1)
     bits = base.maturity(hour) * max(
