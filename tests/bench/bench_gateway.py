@@ -120,9 +120,7 @@ async def clients(direct: Side, console: Console) -> None:
 
         async def ask() -> float:
             started = time.perf_counter()
-            answer = await client.post(
-                f"{direct.base}{PATH}", content=body(), headers=direct.headers
-            )
+            answer = await client.post(url, content=body(), headers=direct.headers)
             _check(answer.status_code)
             return 1000 * (time.perf_counter() - started)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to one provider: a request goes out whole, the answer comes back as it arrives.
 
-Written on bare streams: an HTTP client takes half a millisecond for a request, this a seventh of it.
+Written on bare streams: an HTTP client takes half a millisecond for a request, this a seventh.
 It says whether anything was sent, for then the provider may want money."""
 
 from __future__ import annotations
