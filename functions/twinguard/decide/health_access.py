@@ -36,14 +36,7 @@ def access(policy: Policy, seen: Deployment, channel_secrets: frozenset[str]) ->
     topic = names.topic("budget-alerts")
     told = seen.topics if isinstance(seen.topics, Gap) else seen.iam.get(topic)
     yield _publishers(names, apply, told)
-    wanted = grants.expected(names, channel_secrets)
-    others = {at: iam for at, iam in seen.iam.items() if at != topic}
-    for name, judge in (("roles that are needed", _missing), ("roles beyond that", _wider)):
-        look = Look(ACCESS, name)
-        unread = sorted(iam.why for iam in others.values() if isinstance(iam, Gap))
-        known = {at: iam for at, iam in others.items() if not isinstance(iam, Gap)}
-        found = judge(names, look, wanted, known)
-        yield look.unknown(unread[0]) if unread and found.state is State.OK else found
+    yield from _granted(names, seen, grants.expected(names, channel_secrets))
     look = Look(ACCESS, "roles of our own")
     yield look.about(seen.roles, functools.partial(_roles, names, look, apply), apply)
     look = Look(ACCESS, "default accounts")
@@ -52,6 +45,23 @@ def access(policy: Policy, seen: Deployment, channel_secrets: frozenset[str]) ->
         yield look.about(seen.accounts, judge_accounts, apply)
     look = Look(ACCESS, "audit log of secrets")
     yield look.about(seen.project, functools.partial(_audited, look, apply), apply)
+
+
+def _granted(names: Names, seen: Deployment, wanted: frozenset[Grant]) -> Iterator[Check]:
+    """Roles that are needed and roles beyond; what could not be read may hide either.
+
+    Without the project's number nobody can tell Google's own accounts from strangers."""
+    others = {at: iam for at, iam in seen.iam.items() if at != names.topic("budget-alerts")}
+    known = {at: iam for at, iam in others.items() if not isinstance(iam, Gap)}
+    read = (seen.project, seen.topics, seen.subscriptions, seen.secrets, seen.services)
+    unread = [one.why for one in (*read, *others.values()) if isinstance(one, Gap)]
+    for name, judge in (("roles that are needed", _missing), ("roles beyond that", _wider)):
+        look = Look(ACCESS, name)
+        found = look.unknown(unread[0]) if unread else look.ok("")
+        if not isinstance(seen.project, Gap):
+            judged = judge(names, look, wanted, known)
+            found = judged if judged.state is State.FAILED or not unread else found
+        yield found
 
 
 def _publishers(names: Names, apply: str, found: Known[Iam] | None) -> Check:

@@ -29,6 +29,7 @@ class ControlPlane:
         self.budgets: dict[str, dict[str, Any]] = {}
         self.roles: dict[str, dict[str, Any]] = {}
         self.audited: list[dict[str, Any]] = []
+        self.unreachable: list[str] = []
         self._grants: dict[str, set[tuple[str, str]]] = {}
 
     @property
@@ -54,7 +55,8 @@ class ControlPlane:
         self._grants[resource].remove((role, member))
 
     def _list_functions(self, request: Request) -> dict[str, Any]:
-        return _listed(self.functions.values(), request, "functions")
+        page = _listed(self.functions.values(), request, "functions")
+        return page | ({"unreachable": list(self.unreachable)} if self.unreachable else {})
 
     def _list_jobs(self, request: Request) -> dict[str, Any]:
         return _listed(self.jobs.values(), request, "jobs")
