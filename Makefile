@@ -29,6 +29,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: evaluate-detection plan-comment workflows-lint
 .PHONY: gateway
+.PHONY: doctor
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: incident unblock
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
@@ -46,6 +47,9 @@ demo: $(VENV)/.cli ## Run the whole flow on this machine, no cloud account neede
 drill: $(VENV)/.cli ## Rehearse an environment's budget end to end: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).drill --env $(ENV)
+
+doctor: $(VENV)/.cli ## Does each control work? Here; ENV=staging where it is deployed, JSON=1
+	@$(CLI).doctor $(if $(ENV),--env $(ENV)) $(if $(EMBEDDED),--embedded) $(if $(JSON),--json) $(ARGS)
 
 scale-down-staging: $(VENV)/.cli ## Put staging to sleep now: PROJECT=my-project, APPLY=1 to do it
 	$(call needs,PROJECT,my-project)

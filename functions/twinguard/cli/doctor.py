@@ -6,6 +6,8 @@ What is seen is judged in `decide/health*.py`; printing is in `doctor_output.py`
 from __future__ import annotations
 
 import datetime as dt
+import logging
+import os
 from typing import Annotated
 
 import typer
@@ -14,28 +16,59 @@ from twinguard import config
 from twinguard.cli import doctor_output as output
 from twinguard.cli.desk import AsJson, exiting
 from twinguard.cli.doctor_deployed import examined
+from twinguard.cli.doctor_embedded import examined_here
+from twinguard.cli.performance import STOPPED, folder_for, require_tools
+from twinguard.cli.processes import orderly_end
 from twinguard.cli.resources_output import watched
-from twinguard.decide.health import exit_code
+from twinguard.decide.health import Check, exit_code
 from twinguard.decide.health_deployed import checks
+from twinguard.policy import Environment, Policy
+
+HERE = Environment.STAGING
+"""Whose policy is worked on this machine where none is named."""
 
 
 def main(
     *,
     env: Annotated[str, typer.Option(help="A deployed environment: staging, production, …")] = "",
+    embedded: Annotated[bool, typer.Option(help="On this machine, by that policy.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say of each control whether it exists and works, and what helps where it does not.
 
+    Without --env, everything is started and worked on this machine. With it, a deployed environment
+    is read and nothing in it is changed.
+
     Exit codes: 0 healthy, 1 something is broken, 2 wrong usage, 3 something could not be checked.
     """
     with exiting():
-        policy = config.load(config.path_of(config.environment_named(env)))
+        policy = config.load(config.path_of(config.environment_named(env) if env else HERE))
         now = dt.datetime.now(dt.UTC)
-        with watched() as watch:
-            seen = examined(policy, now, watch)
-        found = checks(policy, seen)
-        output.report(policy.environment.value, found, now, as_json=as_json)
+        here = embedded or not env
+        found = _worked(policy, now) if here else _read(policy, now)
+        where = f"{policy.environment} on this machine" if here else policy.environment.value
+        output.report(where, found, now, as_json=as_json)
+        if here and not as_json:
+            output.beyond()
         raise typer.Exit(exit_code(found))
+
+
+def _read(policy: Policy, now: dt.datetime) -> tuple[Check, ...]:
+    with watched() as watch:
+        return checks(policy, examined(policy, now, watch))
+
+
+def _worked(policy: Policy, now: dt.datetime) -> tuple[Check, ...]:
+    require_tools()
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    logging.getLogger("twinguard").setLevel(logging.CRITICAL)  # a theft is played
+    counters = os.environ.get("TWINGUARD_COUNTERS") or "memory://"
+    try:
+        with orderly_end() as stop, folder_for(None) as folder, watched() as watch:
+            return examined_here(policy, folder, counters, now, watch, stop)
+    except KeyboardInterrupt:
+        output.stopped()
+        raise typer.Exit(STOPPED) from None
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from twinguard.cli.scale_output import console, print_json
+from twinguard.cli.scale_output import complain, console, print_json, say
 from twinguard.decide.health import Check, State, exit_code, verdict, worst_first
 
 _STYLES = {State.FAILED: "bold red", State.UNKNOWN: "yellow", State.OK: "green"}
@@ -79,3 +79,16 @@ def _merged(checks: list[Check]) -> list[tuple[str, Check]]:
     for check in checks:
         found.setdefault((check.says, check.remedy), []).append(check)
     return [(", ".join(one.name for one in same), same[0]) for same in found.values()]
+
+
+def beyond() -> None:
+    """Say what cannot be seen on this machine."""
+    say(
+        "Not here: roles, Google's budget and schedules, secrets and the real export exist only "
+        "where it is deployed: make doctor ENV=staging."
+    )
+
+
+def stopped() -> None:
+    """Say that a person ended it."""
+    complain("stopped; nothing is left running")

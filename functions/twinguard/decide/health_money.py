@@ -167,10 +167,11 @@ def costs(policy: Policy, seen: Deployment) -> Iterator[Check]:
             "switch it on (docs/costs.md), then billing_export.connected: true",
         )
         return
-    yield look.about(seen.export, functools.partial(_fresh, look, seen.at), "")
+    yield look.about(seen.export, functools.partial(fresh, look, seen.at), "")
 
 
-def _fresh(look: Look, at: dt.datetime, known: Freshness) -> Check:
+def fresh(look: Look, at: dt.datetime, known: Freshness) -> Check:
+    """Whether rows still come in."""
     remedy = "is the export still on? Console, Billing, Billing export; see docs/costs.md"
     if known.newest is None:
         return look.failed("it has no rows at all", remedy)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work every control on this machine: real functions, stand-ins for Google and the channels.
+
+The same processes as `make drill`, with a few messages instead of a month. Nothing outside is
+touched; what exists only where it is deployed is looked at by `doctor_deployed.py`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from twinguard import billing
+from twinguard.billing.bigquery import table_of
+from twinguard.cli.doctor_canary import worked
+from twinguard.cli.month import Arrival, Sort, message, midnight, night_after, slot
+from twinguard.cli.processes import Stop, running
+from twinguard.cli.rehearsal import Play, Step, rehearsable
+from twinguard.cli.stage import Stage
+from twinguard.decide.deployment import touched
+from twinguard.decide.health import Check, Look
+from twinguard.decide.health_money import fresh
+from twinguard.decide.model import Alert, AlertState, Resource
+from twinguard.dispatch import INCIDENTS
+from twinguard.inventory.survey import Watch
+from twinguard.policy import Budget, Channel, Level, Policy
+from twinguard.standins import sample_costs
+from twinguard.standins.bigquery import BigQuery
+from twinguard.standins.channels import Sinks
+from twinguard.wiring import ACKNOWLEDGED
+
+_LITTLE, _MORE = 1.0, 5.0
+"""Per cent spent at first, and per cent beyond the cap."""
+
+_PATIENCE = 20.0
+_HOUR = dt.timedelta(hours=1)
+
+
+class Embedded:
+    """One environment at work on this machine, message by message."""
+
+    def __init__(self, policy: Policy, play: Play, budget: Budget, now: dt.datetime) -> None:
+        self.policy, self.play, self.budget, self.now = policy, play, budget, now
+        self.start = midnight(now.year, now.month)
+        self.before: Mapping[Resource, str] = play.stage.states()
+
+    def checks(self, url: str, watch: Watch) -> Iterator[Check]:
+        """Each control, worked once, in the order of the flow."""
+        parts = (
+            ("the channels", self.channels),
+            ("the budget", self.loop),
+            ("a malformed message", self.unreadable),
+            ("a night", self.nights),
+            ("a stolen key", lambda: worked(self.policy, url, self.now)),
+            ("the costs", self.costs),
+        )
+        for number, (what, work) in enumerate(parts):
+            watch(what, number, len(parts))
+            yield from work()
+
+    def channels(self) -> Iterator[Check]:
+        """A test alert through each channel that the policy routes to."""
+        routes = self.policy.alerts.routes
+        look = Look("alerts", "routes")
+        if silent := [level.value for level in Level if not routes.get(level)]:
+            yield look.failed(f"nobody hears of what is {', '.join(silent)}", "alerts.routes")
+        else:
+            yield look.ok("every level has a channel")
+        heard = {level: self._told(level) for level in Level if routes.get(level)}
+        for channel in Channel:
+            levels = [level for level in heard if channel in routes[level]]
+            if levels:
+                yield _delivery(channel, [level for level in levels if channel not in heard[level]])
+
+    def _told(self, level: Level) -> set[Channel]:
+        """The channels on which a test alert was received, and whose receipt is on record."""
+        incident = f"{self.policy.environment}/doctor/{level}/{self.now:%Y-%m-%d}"
+        alert = Alert(
+            incident=incident,
+            environment=self.policy.environment,
+            kind="doctor",
+            level=level,
+            step=1,
+            state=AlertState.OPENED,
+            title=f"Doctor's test of what is {level}",
+            at=self.now,
+        )
+        self.play.stage.clocked.now = self.now
+        self.play.pipeline.publish(alert)
+        self.play.stage.clocked.wait_idle(self.play.patience)
+        stored = self.play.pipeline.ports.records.get(INCIDENTS, incident)
+        lines = stored.value["lines"] if stored is not None else ()
+        receipts = {str(one["channel"]) for one in lines if one["receipts"]}  # type: ignore[union-attr,index,call-overload]
+        heard = {one.channel for one in self.play.ears.news() if alert.title in one.headline}
+        return {channel for channel in heard if channel.value in receipts}
+
+    def loop(self) -> Iterator[Check]:
+        """A budget message of little, one beyond the cap, and one of the month after."""
+        small = self.play.step(self._message(_LITTLE, 9))
+        look, remedy = Look("budget", "budget messages"), "make drill shows each step"
+        if not _is_done(small):
+            yield look.failed(f"one was answered {_answers(small)}", remedy)
+            return
+        yield look.ok("a synthetic one walked the loop")
+        capped = self.play.step(self._message(float(self.budget.cap.percent) + _MORE, 33))
+        if self.budget.cap.enabled:
+            yield self._capped(capped)
+        if self.budget.cap.stop_serving:
+            look = Look("budget", "breaker opens")
+            opened = capped.breaker_open
+            yield look.ok("opened by the cap") if opened else look.failed("it is closed", remedy)
+        yield from self._over(remedy)
+
+    def _capped(self, step: Step) -> Check:
+        """Whether everything that may be held is held, and people heard of it."""
+        look, remedy = Look("budget", "cap"), "make drill; what is critical in the policy?"
+        wanted = set(self.play.pipeline.non_critical())
+        held = {hold.resource for hold in step.holds}
+        if missing := sorted(one.short for one in wanted - held):
+            return look.failed(f"it does not hold {', '.join(missing)}", remedy)
+        same = [one.short for one in wanted if step.states[one] == self.before[one]]
+        if same:
+            return look.failed(f"held in name only: {', '.join(sorted(same))}", remedy)
+        if not step.heard:
+            return look.failed("nobody heard of it", "alerts.routes.critical in the policy")
+        return look.ok(f"it holds all {len(wanted)} that are not critical, and people heard of it")
+
+    def _over(self, remedy: str) -> Iterator[Check]:
+        year, month = divmod(self.now.year * 12 + self.now.month, 12)
+        self.start = midnight(year, month + 1)
+        after = self.play.step(self._message(_LITTLE, 9))
+        if self.budget.cap.stop_serving:
+            look = Look("budget", "breaker closes")
+            still = after.breaker_open
+            yield (
+                look.failed("it is still open", remedy)
+                if still
+                else look.ok("closed by the new month")
+            )
+        look = Look("budget", "everything is put back")
+        changed = sorted(one.short for one, was in self.before.items() if after.states[one] != was)
+        if changed or after.holds:
+            names = ", ".join(changed or [hold.resource.short for hold in after.holds])
+            yield look.failed(f"not as it was: {names}", remedy)
+        else:
+            yield look.ok(f"all {len(self.before)} as they were")
+
+    def unreadable(self) -> Iterator[Check]:
+        """A message that nobody can read is kept, and acknowledged."""
+        at = self.start + 12 * _HOUR
+        step = self.play.step(Arrival(at, at, Sort.MALFORMED, data=b'{"budget'))
+        letters = self.play.pipeline.ports.records.find("dead_letters")
+        look = Look("budget", "unreadable events")
+        if _is_done(step) and len(letters) == 1:
+            yield look.ok("kept for a person, and not sent again for ever")
+        else:
+            yield look.failed(f"answered {_answers(step)}, {len(letters)} kept", "make drill")
+
+    def nights(self) -> Iterator[Check]:
+        """Put the environment to sleep and wake it up again."""
+        schedule = self.policy.schedule
+        if schedule is None:
+            return
+        look, remedy = Look("nights", "night plan"), "schedule in the policy; make drill"
+        night, morning = night_after(schedule, self.start + 24 * _HOUR)
+        slept = self.play.step(slot(night, Sort.NIGHT))
+        wanted = set(touched(self.policy))
+        missing = sorted(one.short for one in wanted - {hold.resource for hold in slept.holds})
+        if missing or not _is_done(slept):
+            names = ", ".join(missing) or _answers(slept)
+            yield look.failed(f"it does not put to sleep: {names}", remedy)
+            return
+        woken = self.play.step(slot(morning, Sort.MORNING))
+        changed = [one.short for one, was in self.before.items() if woken.states[one] != was]
+        if woken.holds or changed:
+            yield look.failed(f"the morning does not wake: {', '.join(sorted(changed))}", remedy)
+        else:
+            yield look.ok(f"{len(wanted)} slept and woke as they were")
+
+    def costs(self) -> Iterator[Check]:
+        """Read a made-up export the way the real one is read."""
+        if self.policy.billing_export is None or self.policy.billing_account is None:
+            return
+        look, export = Look("costs", "reading of the export"), self.policy.billing_export
+        rows = sample_costs.made(self.policy, self.now)
+        with BigQuery(table_of(self.policy), rows, location=export.location) as google:
+            source = billing.open_costs("bigquery://", self.policy, google.environment)
+            yield fresh(look, self.now, source.freshness(self.now))
+
+    def _message(self, percent: float, hours: int) -> Arrival:
+        at = self.start + hours * _HOUR
+        return message(self.budget, self.start, at, percent, forecast=False)
+
+
+def examined_here(
+    policy: Policy, folder: Path, url: str, now: dt.datetime, watch: Watch, stop: Stop
+) -> tuple[Check, ...]:
+    """Start everything, work it, stop everything; `url` names the store of counters and ledger."""
+    budget, stage = rehearsable(policy), Stage()
+    with Sinks() as sinks, stage:
+        play = Play(policy, budget, stage, sinks, folder, _PATIENCE, stop)
+        with running(tuple(play.functions.values()), stop):
+            return tuple(Embedded(policy, play, budget, now).checks(url, watch))
+
+
+def _delivery(channel: Channel, deaf: list[Level]) -> Check:
+    look = Look("alerts", f"delivery by {channel}")
+    if deaf:
+        return look.failed(
+            f"nobody received what was {', '.join(deaf)} there",
+            f"alerts.routes and the settings of {channel} (docs/settings.md)",
+        )
+    return look.ok("a test alert was received, its receipt is on record")
+
+
+def _is_done(step: Step) -> bool:
+    return step.is_finished and step.statuses[-1:] == (ACKNOWLEDGED,)
+
+
+def _answers(step: Step) -> str:
+    return ", ".join(str(status) if status else "nothing" for status in step.statuses) or "nothing"
