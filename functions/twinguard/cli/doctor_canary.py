@@ -13,14 +13,14 @@ from decimal import Decimal
 
 from twinguard.counters import Counters
 from twinguard.decide.health import Check, Look
-from twinguard.decide.ledger import NANOS, Held, Known, Period, Refused
+from twinguard.decide.ledger import NANOS, Held, Known, Refused
 from twinguard.decide.money import money
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.values import NetworkKind, Place, Use
 from twinguard.errors import TwinguardError
 from twinguard.guard import Guard
 from twinguard.llm.budgets import budgets_of, environment_of
-from twinguard.llm.ledger import open_ledger
+from twinguard.llm.ledger import Ledger, open_ledger
 from twinguard.policy import Policy
 from twinguard.state.counters import Options, open_counters
 from twinguard.web.middleware import Message, Scope, SecurityMiddleware
@@ -46,7 +46,9 @@ def worked(policy: Policy, url: str, now: dt.datetime) -> Iterator[Check]:
     look = Look("limits", "limits on models")
     if policy.openai is not None:
         try:
-            yield _spent(policy, url, look)
+            own = f"doctor-{secrets.token_hex(6)}"  # nobody's real spend
+            ledger = open_ledger(url, own, budgets_of(policy), lambda _: Known())
+            yield limited(policy, ledger, look)
         except TwinguardError as err:
             yield look.failed(f"the ledger does not answer: {err}", "is TWINGUARD_COUNTERS right?")
 
@@ -147,13 +149,10 @@ async def _served(scope: Scope, receive: object, send: object) -> None:
     await send({"type": "http.response.body", "body": b""})  # type: ignore[operator]
 
 
-def _spent(policy: Policy, url: str, look: Look) -> Check:
-    """Spend the environment's limit in a ledger of its own, and ask for one thing more."""
-    scope, budgets = environment_of(policy), budgets_of(policy)
-    limit = budgets.limit_of(scope)
-    if not limit:
-        return look.failed("the environment has no limit: it refuses nobody", _LIMIT)
-    ledger = open_ledger(url, f"doctor-{secrets.token_hex(6)}", budgets, _unknown)
+def limited(policy: Policy, ledger: Ledger, look: Look) -> Check:
+    """Spend the environment's limit in a fresh ledger, and ask for one dollar more."""
+    scope = environment_of(policy)
+    limit = budgets_of(policy).named[scope]
     held = ledger.hold("doctor-1", 0, (scope,), limit, 60)
     if isinstance(held, Refused):
         return look.failed(f"nothing was spent, and yet it refuses: {held.reason}", _LIMIT)
@@ -168,10 +167,6 @@ def _spent(policy: Policy, url: str, look: Look) -> Check:
 
 
 _LIMIT = "openai.monthly_budget and spending.limits in the policy; then docs/gateway.md"
-
-
-def _unknown(_: Period) -> Known:
-    return Known()
 
 
 def _usd(nanos: int) -> str:
