@@ -48,8 +48,9 @@ drill: $(VENV)/.cli ## Rehearse an environment's budget end to end: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).drill --env $(ENV)
 
-doctor: $(VENV)/.cli ## Does each control work? Here; ENV=staging where it is deployed, JSON=1
-	@$(CLI).doctor $(if $(ENV),--env $(ENV)) $(if $(EMBEDDED),--embedded) $(if $(JSON),--json) $(ARGS)
+doctor: $(VENV)/.cli ## Does each control work? Here; ENV=staging where it is deployed; LIVE=1, JSON=1
+	@$(CLI).doctor $(if $(ENV),--env $(ENV)) $(if $(EMBEDDED),--embedded) $(if $(LIVE),--live) \
+		$(if $(JSON),--json) $(ARGS)
 
 scale-down-staging: $(VENV)/.cli ## Put staging to sleep now: PROJECT=my-project, APPLY=1 to do it
 	$(call needs,PROJECT,my-project)

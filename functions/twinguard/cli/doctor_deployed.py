@@ -18,6 +18,7 @@ import msgspec
 from twinguard import billing, state
 from twinguard.act.billing import Billing
 from twinguard.act.endpoints import override
+from twinguard.cli import doctor_synthetic as synthetic
 from twinguard.cli.deployed import settings
 from twinguard.counters import Counters
 from twinguard.decide import grants
@@ -171,6 +172,7 @@ class _Examination:
         letters = records.find("dead_letters")
         return Recorded(
             budget=journal.budget(ENVIRONMENT).value,
+            own=synthetic.sent(records),
             breaker=journal.breaker().value,
             holds=journal.active_holds(),
             channels=tuple(_channel(records, policy, one) for one in Channel),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twinguard import billing
 from twinguard.billing.bigquery import table_of
+from twinguard.cli.doctor_alerts import ALERTS, alert_of, judged, levels_of, received
 from twinguard.cli.doctor_canary import worked
 from twinguard.cli.month import Arrival, Sort, message, midnight, night_after, slot
 from twinguard.cli.processes import Stop, running
@@ -20,8 +21,7 @@ from twinguard.cli.stage import Stage
 from twinguard.decide.deployment import touched
 from twinguard.decide.health import Check, Look
 from twinguard.decide.health_money import fresh
-from twinguard.decide.model import Alert, AlertState, Resource
-from twinguard.dispatch import INCIDENTS
+from twinguard.decide.model import Resource
 from twinguard.inventory.survey import Watch
 from twinguard.policy import Budget, Channel, Level, Policy
 from twinguard.standins import sample_costs
@@ -61,38 +61,22 @@ class Embedded:
     def channels(self) -> Iterator[Check]:
         """A test alert through each channel that the policy routes to."""
         routes = self.policy.alerts.routes
-        look = Look("alerts", "routes")
+        look = Look(ALERTS, "routes")
         if silent := [level.value for level in Level if not routes.get(level)]:
             yield look.failed(f"nobody hears of what is {', '.join(silent)}", "alerts.routes")
         else:
             yield look.ok("every level has a channel")
-        heard = {level: self._told(level) for level in Level if routes.get(level)}
-        for channel in Channel:
-            levels = [level for level in heard if channel in routes[level]]
-            if levels:
-                yield _delivery(channel, [level for level in levels if channel not in heard[level]])
+        heard = {level: self._told(level) for level in levels_of(self.policy)}
+        yield from judged(self.policy, heard, "delivery")
 
-    def _told(self, level: Level) -> set[Channel]:
-        """The channels on which a test alert was received, and whose receipt is on record."""
-        incident = f"{self.policy.environment}/doctor/{level}/{self.now:%Y-%m-%d}"
-        alert = Alert(
-            incident=incident,
-            environment=self.policy.environment,
-            kind="doctor",
-            level=level,
-            step=1,
-            state=AlertState.OPENED,
-            title=f"Doctor's test of what is {level}",
-            at=self.now,
-        )
+    def _told(self, level: Level) -> frozenset[Channel]:
+        """The channels on which a test alert arrived, and whose receipt is on record."""
+        alert = alert_of(self.policy, level, self.now)
         self.play.stage.clocked.now = self.now
         self.play.pipeline.publish(alert)
         self.play.stage.clocked.wait_idle(self.play.patience)
-        stored = self.play.pipeline.ports.records.get(INCIDENTS, incident)
-        lines = stored.value["lines"] if stored is not None else ()
-        receipts = {str(one["channel"]) for one in lines if one["receipts"]}  # type: ignore[union-attr,index,call-overload]
-        heard = {one.channel for one in self.play.ears.news() if alert.title in one.headline}
-        return {channel for channel in heard if channel.value in receipts}
+        arrived = {one.channel for one in self.play.ears.news() if alert.title in one.headline}
+        return received(self.play.pipeline.ports.records, alert.incident) & arrived
 
     def loop(self) -> Iterator[Check]:
         """A budget message of little, one beyond the cap, and one of the month after."""
@@ -201,16 +185,6 @@ def examined_here(
         play = Play(policy, budget, stage, sinks, folder, _PATIENCE, stop)
         with running(tuple(play.functions.values()), stop):
             return tuple(Embedded(policy, play, budget, now).checks(url, watch))
-
-
-def _delivery(channel: Channel, deaf: list[Level]) -> Check:
-    look = Look("alerts", f"delivery by {channel}")
-    if deaf:
-        return look.failed(
-            f"nobody received what was {', '.join(deaf)} there",
-            f"alerts.routes and the settings of {channel} (docs/settings.md)",
-        )
-    return look.ok("a test alert was received, its receipt is on record")
 
 
 def _is_done(step: Step) -> bool:

@@ -89,6 +89,11 @@ def beyond() -> None:
     )
 
 
+def planned(lines: tuple[str, ...]) -> None:
+    """Say what is about to be sent; on standard error, so that JSON stays alone."""
+    complain("Sent now, because LIVE=1 asks for it:\n" + "\n".join(f"- {line}" for line in lines))
+
+
 def stopped() -> None:
     """Say that a person ended it."""
     complain("stopped; nothing is left running")

@@ -154,9 +154,11 @@ class AccountState(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """What our records say. `dead_letters` are when events came that nobody could read."""
+    """What our records say. `dead_letters` are when events came that nobody could read, `own` when
+    the doctor itself sent a budget message."""
 
     budget: PeriodState | None
+    own: tuple[dt.datetime, ...]
     breaker: Breaker
     holds: tuple[Hold, ...]
     channels: tuple[ChannelState, ...]

@@ -22,6 +22,7 @@ BUDGET, NIGHTS, COSTS, LIMITS = "budget", "nights", "costs", "limits"
 SILENT = dt.timedelta(hours=36)
 """Google tells of a budget several times a day, whether or not anything has changed."""
 
+_NEAR = dt.timedelta(minutes=2)
 _OVERDUE = dt.timedelta(hours=2)
 _NEWS = dt.timedelta(days=2)
 _SLACK = Decimal("1.05")
@@ -63,8 +64,7 @@ def _google(names: Names, wanted: Budget, look: Look, known: tuple[GoogleBudget,
 
 
 def _heard(names: Names, look: Look, at: dt.datetime, known: Recorded) -> Check:
-    state = known.budget
-    last = max((one.last for one in state.readings), default=None) if state else None
+    last = max(_from_google(known), default=None)
     remedy = (
         "look at the checks of the budget, its topic and on-budget-alert; "
         f"then gcloud functions logs read {names.prefix}-on-budget-alert"
@@ -75,6 +75,14 @@ def _heard(names: Names, look: Look, at: dt.datetime, known: Recorded) -> Check:
         hours = (at - last).total_seconds() / 3600
         return look.failed(f"the last one came {hours:.0f} hours ago; several a day do", remedy)
     return look.ok(f"the last one is of {last:%Y-%m-%d %H:%M} UTC")
+
+
+def _from_google(known: Recorded) -> Iterator[dt.datetime]:
+    """When messages came that were not the doctor's own."""
+    for reading in known.budget.readings if known.budget is not None else ():
+        for at in (reading.first, reading.last):
+            if not any(abs(at - own) < _NEAR for own in known.own):
+                yield at
 
 
 def _breaker(policy: Policy, look: Look, known: Recorded) -> Check:
