@@ -7,10 +7,14 @@ import datetime as dt
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from infirmary import DAY, HOUR, policy_of_staging, variables, ward
+from twinguard.cli.doctor_deployed import examined
+from twinguard.decide.deployment import Fast
 from twinguard.decide.grants import ACCESSOR, BUDGETS, PUBLISHER, member
 from twinguard.decide.health import State
+from twinguard.decide.health_deployed import checks
 from twinguard.decide.ledger import Scope, period_of
 from twinguard.decide.model import Breaker, Hold, Kind, Push, Resource, Strength, Why
 from twinguard.decide.storm import ChannelState
@@ -352,3 +356,23 @@ def test_what_is_planted_is_found_by_one_check_with_its_remedy(healthy, plant, n
     assert (found.name, found.state) == (name, State.FAILED)
     assert says in found.says
     assert remedy in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state", "says"),
+    [
+        (0.02, State.OK, "they answer within 100 ms; 3 keys are held back"),
+        (0.4, State.UNKNOWN, "they took 400 ms to answer, 100 are allowed: from afar"),
+        (2.5, State.FAILED, "they took 2500 ms to answer, 100 are allowed: requests fail open"),
+    ],
+)
+def test_slow_counters_are_broken_only_where_distance_cannot_explain_it(
+    healthy, seconds, state, says
+):
+    seen = examined(healthy.policy, healthy.now, lambda *_: None)
+    slow = replace(seen, counters=Fast(seconds, 3))
+
+    (check,) = (one for one in checks(healthy.policy, slow) if one.group == "guard")
+
+    assert check.state is state
+    assert check.says.startswith(says)

@@ -43,7 +43,8 @@ LAYERS = (
     ("wiring",),
     ("gateway_wiring",),
     ("standins",),
-    ("cli", "main", "web"),
+    ("main", "web"),
+    ("cli",),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""
 

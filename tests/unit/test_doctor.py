@@ -64,10 +64,11 @@ def test_people_see_what_is_wrong_first_with_its_remedy_and_a_line_at_the_end(ca
 
     lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert [line for line in lines if "─" not in line] == [
-        "staging: what is wrong",
+        "staging: what is wrong or not known",
         "Control            What was seen",
         "broken   budget: messages   bad",
-        "→ mend it",
+        "What helps",
+        "messages: mend it",
         "staging: what works",
         "Control            What was seen",
         "ok   budget: messages   well",

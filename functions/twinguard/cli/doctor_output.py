@@ -24,10 +24,13 @@ def report(name: str, checks: tuple[Check, ...], at: dt.datetime, *, as_json: bo
         return
     wrong = [check for check in worst_first(checks) if check.state is not State.OK]
     if wrong:
-        console().print(_table(f"{name}: what is wrong", wrong))
+        console().print(_table(f"{name}: what is wrong or not known", wrong))
+        _helps(wrong)
     fine = [check for check in checks if check.state is State.OK]
     if fine:
         console().print(_table(f"{name}: what works", fine))
+    if 2 * sum(check.state is State.UNKNOWN for check in checks) > len(checks):
+        say("Without a project to read: make doctor works every control on this machine.")
     code = exit_code(checks)
     style = _STYLES[State.FAILED if code == 1 else State.UNKNOWN if code else State.OK]
     console().print(Text(verdict(name, checks), style=style), soft_wrap=True)
@@ -61,16 +64,24 @@ def _table(title: str, checks: list[Check]) -> Table:
     for _, members in groupby(checks, key=lambda check: (check.state, check.group)):
         rows = _merged(list(members))
         for number, (names, check) in enumerate(rows):
-            says = Text(check.says)
-            if check.remedy:
-                says.append(f"\n→ {check.remedy}", style="bold")
             made.add_row(
                 Text(_WORDS[check.state], style=_STYLES[check.state]),
                 f"{check.group}: {names}",
-                says,
+                Text(check.says),
                 end_section=number == len(rows) - 1,
             )
     return made
+
+
+def _helps(checks: list[Check]) -> None:
+    """The remedies, each in a line that can be copied."""
+    remedies = [check for check in checks if check.remedy]
+    if remedies:
+        console().print(Text("What helps", style="bold"))
+    for check in remedies:
+        line = Text.assemble(f"  {check.name}: ", (check.remedy, "bold"))
+        console().print(line, soft_wrap=True)
+    console().print()
 
 
 def _merged(checks: list[Check]) -> list[tuple[str, Check]]:

@@ -15,9 +15,9 @@ from twinguard.decide.grants import Grant
 from twinguard.decide.health import Check, Look, State
 from twinguard.decide.inventory import Gap, short, subject
 from twinguard.policy import Policy
-from twinguard.words import DefaultAccounts
 
 ACCESS = "access"
+_KEEP, _DEPRIVILEGE = "keep", "deprivilege"
 _EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 _BASIC = ("roles/owner", "roles/editor", "roles/viewer")
 _LOGGED = frozenset({"ADMIN_READ", "DATA_READ", "DATA_WRITE"})
@@ -40,7 +40,7 @@ def access(policy: Policy, seen: Deployment, channel_secrets: frozenset[str]) ->
     look = Look(ACCESS, "roles of our own")
     yield look.about(seen.roles, functools.partial(_roles, names, look, apply), apply)
     look = Look(ACCESS, "default accounts")
-    if policy.project.default_accounts is not DefaultAccounts.KEEP:
+    if policy.project.default_accounts != _KEEP:
         judge_accounts = functools.partial(_defaults, names, look, seen.project)
         yield look.about(seen.accounts, judge_accounts, apply)
     look = Look(ACCESS, "audit log of secrets")
@@ -100,13 +100,15 @@ def _missing(names: Names, look: Look, wanted: frozenset[Grant], known: Mapping[
 
 def _wider(names: Names, look: Look, wanted: frozenset[Grant], known: Mapping[str, Iam]) -> Check:
     allowed = {(one.resource, one.role, one.member) for one in wanted}
-    mine = {one.member for one in wanted if not one.member.startswith(("group:", "user:"))}
+    # Google's own agents have roles that Google gives them.
+    home = f"@{names.policy.project.id}.iam.gserviceaccount.com"
+    mine = {one.member for one in wanted if one.member.endswith(home)}
     beyond = sorted(
         (at, role, member)
         for at, iam in known.items()
         for role, member in iam
         if (at, role, member) not in allowed
-        and (member in _EVERYBODY or member in mine or _is_own(names, at))
+        and (member in mine or _is_own(names, at) or (member in _EVERYBODY and at == names.project))
     )
     if beyond:
         at, role, member = beyond[0]
@@ -118,7 +120,9 @@ def _wider(names: Names, look: Look, wanted: frozenset[Grant], known: Mapping[st
 
 
 def _is_own(names: Names, resource: str) -> bool:
-    """True for what is Twinguard's alone: whoever is named there must be of the policy."""
+    """True for what is Twinguard's alone: whoever is named there must be of the policy.
+
+    The application's own services may well be public."""
     kind, name = resource.split("/")[-2:]
     return kind == "secrets" or (kind != "projects" and name.startswith(f"{names.prefix}-"))
 
@@ -141,7 +145,7 @@ def _defaults(
     """Google's own accounts, which get the role of an editor where nobody took care."""
     ends = ("-compute@developer.gserviceaccount.com", "@appspot.gserviceaccount.com")
     active = [one.email for one in known if one.email.endswith(ends) and not one.disabled]
-    if names.policy.project.default_accounts is DefaultAccounts.DEPRIVILEGE:
+    if names.policy.project.default_accounts == _DEPRIVILEGE:
         iam = frozenset() if isinstance(project, Gap) else project.iam
         mighty = {member for role, member in iam if role in _BASIC}
         active = [email for email in active if grants.member(email) in mighty]

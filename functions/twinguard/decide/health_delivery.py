@@ -73,7 +73,7 @@ def _bound(
         return look.failed(
             "its dead-letter topic has no subscription: dead letters are lost", apply
         )
-    return look.ok(f"{topic} goes to the function, dead letters are kept")
+    return look.ok("its topic goes to the function, dead letters are kept")
 
 
 def _astray(names: Names, function: str, found: Bound, seen: Deployment) -> str:

@@ -156,6 +156,10 @@ class Deployment(Google):
         for one in grants.expected(names, channel_secrets(self.policy)):
             self.plane.grant(one.resource, one.role, one.member)
         self.plane.grant(names.project, "roles/owner", "user:ada@example.com")
+        self.plane.grant(names.project, "roles/pubsub.serviceAgent", names.agent("pubsub"))
+        for name in self.policy.services:  # public, as an application may be
+            place = f"{names.project}/locations/{self.policy.region}/services"
+            self.plane.grant(f"{place}/{name}", "roles/run.invoker", "allUsers")
         for short in grants.roles(self.policy):
             name = names.role(short)
             held = sorted(grants.ROLES[short])
