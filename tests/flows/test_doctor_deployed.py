@@ -376,3 +376,18 @@ def test_slow_counters_are_broken_only_where_distance_cannot_explain_it(
 
     assert check.state is state
     assert check.says.startswith(says)
+
+
+def test_the_key_that_makes_keys_is_looked_at_where_there_is_one(tmp_path, monkeypatch):
+    now, staging = dt.datetime.now(dt.UTC), policy_of_staging()
+    policy = replace(staging, openai=replace(staging.openai, project="proj_abc"))
+    with Deployment(policy, now) as google:
+        here = ward(tmp_path, google, now)
+        for name, value in variables(here).items():
+            monkeypatch.setenv(name, value)
+        assert here.wrong() == []
+        del google.secrets._secrets[here.names.secret("openai-admin-key")]
+
+        (found,) = here.wrong()
+
+    assert (found.name, found.state) == ("secret openai-admin-key", State.FAILED)

@@ -21,6 +21,7 @@ from twinguard.cli.rehearsal import Play
 from twinguard.cli.stage import Stage
 from twinguard.decide.health import Look, State
 from twinguard.decide.ledger import Budgets, Outcome, Settlement
+from twinguard.decide.model import Breaker
 from twinguard.llm.budgets import budgets_of
 from twinguard.llm.ledger_memory import MemoryLedger
 from twinguard.policy import Channel, Environment, Responses, Treatment
@@ -66,6 +67,7 @@ def test_on_a_healthy_machine_every_control_works(monkeypatch):
         "budget: everything is put back",
         "budget: unreadable events",
         "nights: night plan",
+        "keys: secrets turn",
         "guard: canary key",
         "limits: limits on models",
         "costs: reading of the export",
@@ -135,6 +137,38 @@ def test_a_night_plan_of_something_that_is_gone_is_heard_of(tmp_path):
 
     assert wrong(found) == [("night plan", State.FAILED)]
     assert "living-twin-reports" in found[0].says
+
+
+@pytest.mark.parametrize("name", ["production", "development"])
+def test_other_environments_sleep_and_wake_too(tmp_path, name):
+    policy = config.load(config.path_of(Environment(name)))
+    with at_work(tmp_path, policy, patience=10) as (doctors, _):
+        found = tuple(doctors.nights())
+
+    assert [(check.name, check.state) for check in found] == [("night plan", State.OK)]
+
+
+def test_secrets_whose_turn_nobody_hears_of_are_named(tmp_path):
+    with at_work(tmp_path) as (doctors, play):
+        name = next(one for one in play.stage.pubsub.names(POLICY.project.id) if "sched" in one)
+        play.stage.pubsub.edit(name, pushConfig={})
+
+        found = tuple(doctors.secrets())
+
+    assert wrong(found) == [("secrets turn", State.FAILED)]
+    assert "openai-api-key" in found[0].says
+
+
+def test_a_breaker_that_the_middleware_does_not_see_is_heard_of(tmp_path):
+    with at_work(tmp_path) as (doctors, play):
+        look = Look("budget", "breaker opens")
+
+        closed = doctors._served(look, "make drill", is_open=True)
+        kept = play.pipeline.journal.breaker()
+        play.pipeline.journal.keep_breaker(kept, Breaker((("environment", "spent"),)))
+
+    assert (closed.state, closed.says) == (State.FAILED, "it is closed")
+    assert doctors._served(look, "make drill", is_open=True).says == "by the cap; requests get 503"
 
 
 def test_a_theft_that_the_policy_lets_pass_is_heard_of():

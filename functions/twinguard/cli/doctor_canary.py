@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from decimal import Decimal
 
+from twinguard.cli.doctor_request import BLOCKED, SERVED, answered, served
 from twinguard.counters import Counters
 from twinguard.decide.health import Check, Look
 from twinguard.decide.ledger import NANOS, Held, Known, Refused
@@ -23,7 +24,7 @@ from twinguard.llm.budgets import budgets_of, environment_of
 from twinguard.llm.ledger import Ledger, open_ledger
 from twinguard.policy import Policy
 from twinguard.state.counters import Options, open_counters
-from twinguard.web.middleware import Message, Scope, SecurityMiddleware
+from twinguard.web.middleware import SecurityMiddleware
 
 OWNER, THIEF = "9.9.9.9", "5.5.5.5"
 _PLACES = {
@@ -32,7 +33,6 @@ _PLACES = {
 }
 _WEEKS, _PER_HOUR, _TRIES = 14, 4, 60
 _PATIENCE = 2.0
-_SERVED, _BLOCKED = 200, 403
 
 
 def worked(policy: Policy, url: str, now: dt.datetime) -> Iterator[Check]:
@@ -62,7 +62,7 @@ class _Theft:
         self.start = now - dt.timedelta(days=_WEEKS, hours=6)
         self.now = self.start
         self.app = SecurityMiddleware(
-            _served, guard=self.guard, key_id_of=lambda _: self.key_id, clock=lambda: self.now
+            served, guard=self.guard, key_id_of=lambda _: self.key_id, clock=lambda: self.now
         )
 
     def check(self, look: Look) -> Check:
@@ -74,14 +74,14 @@ class _Theft:
 
     async def _checked(self, look: Look) -> Check:
         self._learn()
-        if (answer := await self._asked(OWNER, "acme/1.4")) != _SERVED:
+        if (answer := await self._asked(OWNER, "acme/1.4")) != SERVED:
             return look.failed(f"its owner was answered {answer}", _REMEDY)
         if not (uses := await self._stolen()):
             return look.failed(f"a thief used it {_TRIES} times and was never blocked", _REMEDY)
-        if (answer := await self._asked(OWNER, "acme/1.4")) != _BLOCKED:
+        if (answer := await self._asked(OWNER, "acme/1.4")) != BLOCKED:
             return look.failed(f"found to be stolen, and yet answered {answer}", _REMEDY)
         self._lift()
-        if (answer := await self._asked(OWNER, "acme/1.4")) != _SERVED:
+        if (answer := await self._asked(OWNER, "acme/1.4")) != SERVED:
             return look.failed(f"unblocked, and yet answered {answer}", _REMEDY)
         return look.ok(f"found to be stolen and blocked at its use {uses}, then unblocked")
 
@@ -89,7 +89,7 @@ class _Theft:
         """At which of its uses the thief was blocked; 0 where that never happened."""
         for use in range(1, _TRIES + 1):
             self.now += dt.timedelta(seconds=5)
-            if await self._asked(THIEF, "sqlmap/1.7") == _BLOCKED:
+            if await self._asked(THIEF, "sqlmap/1.7") == BLOCKED:
                 return use
         return 0
 
@@ -113,40 +113,15 @@ class _Theft:
 
     async def _asked(self, address: str, agent: str) -> int:
         """One request with the key; the status of its answer."""
-        statuses: list[int] = []
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                statuses.append(message["status"])
-
         headers = {
             "authorization": "Bearer canary",
             "x-forwarded-for": ", ".join([address] * max(1, self.guard.security.proxies)),
             "user-agent": agent,
         }
-        scope: Scope = {
-            "type": "http",
-            "method": "GET",
-            "path": "/v1/chat",
-            "client": (address, 1),
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        }
-        await self.app(scope, _nothing, send)
-        return statuses[0]
+        return await answered(self.app, headers)
 
 
 _REMEDY = "make evaluate-detection; is security.responses.critical in the policy still a block?"
-
-
-async def _nothing() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _served(scope: Scope, receive: object, send: object) -> None:
-    """The application behind the middleware."""
-    del scope, receive
-    await send({"type": "http.response.start", "status": _SERVED, "headers": []})  # type: ignore[operator]
-    await send({"type": "http.response.body", "body": b""})  # type: ignore[operator]
 
 
 def limited(policy: Policy, ledger: Ledger, look: Look) -> Check:

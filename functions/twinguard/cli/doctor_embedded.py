@@ -6,27 +6,33 @@ touched; what exists only where it is deployed is looked at by `doctor_deployed.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from twinguard import billing
 from twinguard.billing.bigquery import table_of
 from twinguard.cli.doctor_alerts import ALERTS, alert_of, judged, levels_of, received
 from twinguard.cli.doctor_canary import worked
-from twinguard.cli.month import Arrival, Sort, message, midnight, night_after, slot
+from twinguard.cli.doctor_request import UNAVAILABLE, answered, served
+from twinguard.cli.month import Arrival, Sort, message, midnight, slot
 from twinguard.cli.processes import Stop, running
 from twinguard.cli.rehearsal import Play, Step, rehearsable
 from twinguard.cli.stage import Stage
-from twinguard.decide.deployment import touched
+from twinguard.decide import hours
+from twinguard.decide.deployment import Names, touched
 from twinguard.decide.health import Check, Look
 from twinguard.decide.health_money import fresh
 from twinguard.decide.model import Resource
 from twinguard.inventory.survey import Watch
-from twinguard.policy import Budget, Channel, Level, Policy
+from twinguard.llm.budgets import environment_of
+from twinguard.policy import Budget, Channel, Level, Policy, Schedule
 from twinguard.standins import sample_costs
 from twinguard.standins.bigquery import BigQuery
 from twinguard.standins.channels import Sinks
+from twinguard.web.cost_control import Budgets, CostControlMiddleware
 from twinguard.wiring import ACKNOWLEDGED
 
 _LITTLE, _MORE = 1.0, 5.0
@@ -34,6 +40,8 @@ _LITTLE, _MORE = 1.0, 5.0
 
 _PATIENCE = 20.0
 _HOUR = dt.timedelta(hours=1)
+_WEEKS = 15 * 24
+"""Hours in which every schedule has a night."""
 
 
 class Embedded:
@@ -51,6 +59,7 @@ class Embedded:
             ("the budget", self.loop),
             ("a malformed message", self.unreadable),
             ("a night", self.nights),
+            ("an old secret", self.secrets),
             ("a stolen key", lambda: worked(self.policy, url, self.now)),
             ("the costs", self.costs),
         )
@@ -91,8 +100,7 @@ class Embedded:
             yield self._capped(capped)
         if self.budget.cap.stop_serving:
             look = Look("budget", "breaker opens")
-            opened = capped.breaker_open
-            yield look.ok("opened by the cap") if opened else look.failed("it is closed", remedy)
+            yield self._served(look, remedy, is_open=True)
         yield from self._over(remedy)
 
     def _capped(self, step: Step) -> Check:
@@ -115,12 +123,7 @@ class Embedded:
         after = self.play.step(self._message(_LITTLE, 9))
         if self.budget.cap.stop_serving:
             look = Look("budget", "breaker closes")
-            still = after.breaker_open
-            yield (
-                look.failed("it is still open", remedy)
-                if still
-                else look.ok("closed by the new month")
-            )
+            yield self._served(look, remedy, is_open=False)
         look = Look("budget", "everything is put back")
         changed = sorted(one.short for one, was in self.before.items() if after.states[one] != was)
         if changed or after.holds:
@@ -128,6 +131,19 @@ class Embedded:
             yield look.failed(f"not as it was: {names}", remedy)
         else:
             yield look.ok(f"all {len(self.before)} as they were")
+
+    def _served(self, look: Look, remedy: str, *, is_open: bool) -> Check:
+        """What an application's middleware answers while the breaker stands like this."""
+        journal = self.play.pipeline.journal
+        if journal.breaker().value.open != is_open:
+            return look.failed(f"it is {'closed' if is_open else 'still open'}", remedy)
+        budgets = Budgets(journal, None, environment_of(self.policy))
+        answer = asyncio.run(
+            answered(CostControlMiddleware(served, budgets=budgets, open_routes=()))
+        )
+        if (answer == UNAVAILABLE) != is_open:
+            return look.failed(f"and yet the middleware answers {answer}", remedy)
+        return look.ok(f"{'by the cap' if is_open else 'by the new month'}; requests get {answer}")
 
     def unreadable(self) -> Iterator[Check]:
         """A message that nobody can read is kept, and acknowledged."""
@@ -146,7 +162,7 @@ class Embedded:
         if schedule is None:
             return
         look, remedy = Look("nights", "night plan"), "schedule in the policy; make drill"
-        night, morning = night_after(schedule, self.start + 24 * _HOUR)
+        night, morning = _short_night(schedule, self.start + 24 * _HOUR)
         slept = self.play.step(slot(night, Sort.NIGHT))
         wanted = set(touched(self.policy))
         missing = sorted(one.short for one in wanted - {hold.resource for hold in slept.holds})
@@ -161,6 +177,25 @@ class Embedded:
         else:
             yield look.ok(f"{len(wanted)} slept and woke as they were")
 
+    def secrets(self) -> Iterator[Check]:
+        """Let every secret of the application be old: somebody has to hear that its turn came."""
+        look, vault = Look("keys", "secrets turn"), self.play.stage.secrets
+        if not self.policy.secrets:
+            return
+        at = self.start + 48 * _HOUR
+        for name, secret in self.policy.secrets.items():
+            full = Names(self.policy).secret(name)
+            vault.add(full)
+            vault.add_version(full, at - dt.timedelta(days=secret.rotation_days + 2))
+        step = self.play.step(replace(slot(at, Sort.NIGHT), attributes=(("task", "rotate"),)))
+        told = " ".join(alert.title for alert in step.alerts)
+        silent = sorted(name for name in self.policy.secrets if name not in told)
+        if silent or not _is_done(step):
+            names = ", ".join(silent) or _answers(step)
+            yield look.failed(f"nobody hears that it is time: {names}", "make rotations ENV=…")
+        else:
+            yield look.ok(f"{len(self.policy.secrets)} had their turn, and people were told")
+
     def costs(self) -> Iterator[Check]:
         """Read a made-up export the way the real one is read."""
         if self.policy.billing_export is None or self.policy.billing_account is None:
@@ -171,8 +206,8 @@ class Embedded:
             source = billing.open_costs("bigquery://", self.policy, google.environment)
             yield fresh(look, self.now, source.freshness(self.now))
 
-    def _message(self, percent: float, hours: int) -> Arrival:
-        at = self.start + hours * _HOUR
+    def _message(self, percent: float, hour: int) -> Arrival:
+        at = self.start + hour * _HOUR
         return message(self.budget, self.start, at, percent, forecast=False)
 
 
@@ -185,6 +220,14 @@ def examined_here(
         play = Play(policy, budget, stage, sinks, folder, _PATIENCE, stop)
         with running(tuple(play.functions.values()), stop):
             return tuple(Embedded(policy, play, budget, now).checks(url, watch))
+
+
+def _short_night(schedule: Schedule, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """A night of the weeks after a moment, and its morning: a short one, where there is any."""
+    asleep = (hours.fell_asleep_at(schedule, moment + hour * _HOUR) for hour in range(_WEEKS))
+    nights = sorted({night for night in asleep if night is not None and night > moment})
+    found = [(night, hours.wakes_at(schedule, night)) for night in nights]
+    return min(found, key=lambda pair: pair[1] - pair[0])
 
 
 def _is_done(step: Step) -> bool:

@@ -257,13 +257,13 @@ def _nights(schedule: Schedule, start: dt.datetime, end: dt.datetime) -> list[Ar
     """A night before the cap and one while it holds, with their mornings."""
     found = []
     for part in (FIRST - 0.05, LAST + 0.03):
-        night, morning = night_after(schedule, start + (end - start) * part)
+        night, morning = _night_after(schedule, start + (end - start) * part)
         wake = slot(morning, Sort.MORNING)
         found += [slot(night, Sort.NIGHT), wake, _later(wake, wake.at, "again")]
     return found
 
 
-def night_after(schedule: Schedule, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+def _night_after(schedule: Schedule, moment: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
     """The next night that ends within a day, else the next one at all."""
     nights = []
     for days in range(1, 16):

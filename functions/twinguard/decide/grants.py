@@ -204,9 +204,16 @@ def _secrets(names: Names, channel_secrets: frozenset[str]) -> Iterator[Grant]:
             yield Grant(full, role, member(names.account(rotator)))
     for name in channel_secrets:
         yield Grant(names.secret(name), ACCESSOR, member(names.account("alerts")))
-    if policy.openai is not None and policy.openai.project is not None and OPENAI_SECRET in made:
+    for name in admin_secrets(policy):
         for rotator in ("schedule", "secrets"):
-            yield Grant(names.secret(_OPENAI_ADMIN), ACCESSOR, member(names.account(rotator)))
+            yield Grant(names.secret(name), ACCESSOR, member(names.account(rotator)))
+
+
+def admin_secrets(policy: Policy) -> frozenset[str]:
+    """The secret that OpenAI's keys are made with, where an environment makes any."""
+    has_project = policy.openai is not None and policy.openai.project is not None
+    makes = has_project and OPENAI_SECRET in policy.secrets
+    return frozenset({_OPENAI_ADMIN} if makes else ())
 
 
 def _tests(names: Names) -> str:

@@ -45,10 +45,10 @@ def guard(policy: Policy, seen: Deployment) -> Iterator[Check]:
     yield look.about(seen.counters, judged, f"make apply ENV={policy.environment}")
 
 
-def secrets(policy: Policy, seen: Deployment, channel_secrets: frozenset[str]) -> Iterator[Check]:
+def secrets(policy: Policy, seen: Deployment, others: frozenset[str]) -> Iterator[Check]:
     """Each secret is there, can be read, turns in time, and tells of it."""
     names = seen.named(policy)
-    for name in (*policy.secrets, *sorted(channel_secrets)):
+    for name in (*policy.secrets, *sorted(others)):
         look = Look(KEYS, f"secret {name}")
         judge = functools.partial(_secret, names, name, look, seen.at)
         yield look.about(seen.secrets, judge, f"make apply ENV={policy.environment}")
