@@ -28,11 +28,15 @@ from twinguard.standins.exports import Export, Maker
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
 
-def policy_of_staging() -> Policy:
-    """Staging's own policy, with its export switched on and without a private network."""
-    policy = config.load(config.path_of(Environment.STAGING))
+def policy_of(environment: Environment) -> Policy:
+    """An environment's own policy, with its export switched on and without a private network."""
+    policy = config.load(config.path_of(environment))
     export = replace(policy.billing_export, connected=True)
     return replace(policy, billing_export=export, counters=None)
+
+
+def policy_of_staging() -> Policy:
+    return policy_of(Environment.STAGING)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from infirmary import DAY, HOUR, policy_of_staging, variables, ward
+from infirmary import DAY, HOUR, policy_of, policy_of_staging, variables, ward
 from twinguard.cli.doctor_deployed import examined
 from twinguard.decide.deployment import Fast
 from twinguard.decide.grants import ACCESSOR, BUDGETS, PUBLISHER, member
@@ -19,7 +19,7 @@ from twinguard.decide.ledger import Scope, period_of
 from twinguard.decide.model import Breaker, Hold, Kind, Push, Resource, Strength, Why
 from twinguard.decide.storm import ChannelState
 from twinguard.llm.ledger_book import Book
-from twinguard.policy import Channel
+from twinguard.policy import Channel, Environment
 from twinguard.standins.deployment import Deployment
 from twinguard.standins.security import stamp
 
@@ -36,6 +36,17 @@ def healthy(tmp_path, monkeypatch):
 
 def test_nothing_is_cried_about_a_healthy_environment(healthy):
     assert healthy.wrong() == []
+
+
+@pytest.mark.parametrize("name", ["production", "development", "ci"])
+def test_nothing_is_cried_about_other_healthy_environments(tmp_path, monkeypatch, name):
+    now = dt.datetime.now(dt.UTC)
+    with Deployment(policy_of(Environment(name)), now) as google:
+        here = ward(tmp_path, google, now)
+        for variable, value in variables(here).items():
+            monkeypatch.setenv(variable, value)
+
+        assert here.wrong() == []
 
 
 def test_a_healthy_environment_is_looked_at_from_every_side(healthy):
@@ -185,6 +196,13 @@ def a_hold_that_nobody_ended(here):
     here.journal.keep_hold(here.journal.hold(resource), hold)
 
 
+def a_hold_that_somebody_forgot(here):
+    resource = Resource(Kind.SUBSCRIPTION, f"{here.names.project}/subscriptions/x-push")
+    why = Why("manual", Strength.IDLE, here.now - 30 * DAY, None, "ada")
+    hold = Hold(resource, Push("{}"), (Push(),), (why,), here.now - 30 * DAY)
+    here.journal.keep_hold(here.journal.hold(resource), hold)
+
+
 def a_limit_without_an_end(here):
     book = Book(here.records, here.policy.retention)
     book.set_limit(Scope.of("tenant:acme"), 10**12, None, "eve", "for now", here.now)
@@ -303,6 +321,7 @@ FAULTS = (
     (a_channel_that_is_dead, "delivery by pagerduty", "not accepted", "mend its settings"),
     (a_night_plan_of_what_is_gone, "night plan", "service living-twin-reports", "policy.yaml"),
     (a_hold_that_nobody_ended, "holds", "x-push (night)", "make wake ENV=staging HOLD=night"),
+    (a_hold_that_somebody_forgot, "holds", "x-push (manual)", "HOLD=manual APPLY=1"),
     (a_limit_without_an_end, "limits on models", "tenant:acme", "make budget-raise ENV=staging"),
     (a_limit_that_refuses_nobody, "limits on models", "it is silent", "TWINGUARD_COUNTERS"),
     (a_secret_that_is_gone, "secret neo4j-credentials", "there is none", APPLY),

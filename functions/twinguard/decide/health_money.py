@@ -13,7 +13,7 @@ from twinguard.decide.deployment import Deployment, GoogleBudget, Names, Recorde
 from twinguard.decide.health import Check, Look
 from twinguard.decide.inventory import Gap, short
 from twinguard.decide.ledger import NANOS
-from twinguard.decide.model import Kind
+from twinguard.decide.model import Kind, Why
 from twinguard.decide.money import money
 from twinguard.decide.spend import Freshness
 from twinguard.policy import Budget, Policy
@@ -24,6 +24,7 @@ SILENT = dt.timedelta(hours=36)
 
 _NEAR = dt.timedelta(minutes=2)
 _OVERDUE = dt.timedelta(hours=2)
+_BY_HAND, _FORGOTTEN = "manual", dt.timedelta(days=14)
 _NEWS = dt.timedelta(days=2)
 _SLACK = Decimal("1.05")
 """An answer can cost a little more than what was held for it."""
@@ -138,14 +139,21 @@ def _holds(policy: Policy, look: Look, at: dt.datetime, known: Recorded) -> Chec
         f"{hold.resource.short} ({why.key})"
         for hold in known.holds
         for why in hold.reasons
-        if why.until is not None and at - why.until > _OVERDUE
+        if _is_left(why, at)
     )
     if over:
         key = over[0].rpartition("(")[2].rstrip(")").partition("/")[0]
         wake = f"make wake ENV={policy.environment} HOLD={key} APPLY=1"
-        return look.failed(f"nobody ended what is over: {', '.join(over)}", wake)
+        return look.failed(f"nobody ends what is over or forgotten: {', '.join(over)}", wake)
     count = len(known.holds)
     return look.ok(f"{count} held, none beyond its time" if count else "nothing is held")
+
+
+def _is_left(why: Why, at: dt.datetime) -> bool:
+    """True for a reason whose end has passed, and for a person's that has none and is old."""
+    if why.until is not None:
+        return at - why.until > _OVERDUE
+    return why.key == _BY_HAND and at - why.since > _FORGOTTEN
 
 
 def dead_letters(policy: Policy, seen: Deployment) -> Iterator[Check]:

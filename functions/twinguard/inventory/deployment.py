@@ -27,8 +27,8 @@ class Deployed(Security):
     def project_state(self) -> Project:
         """The project's number, who may do what in it, and what is logged."""
         role, path = "roles/iam.securityReviewer", f"v1/projects/{self.project}"
-        found = self._one_of("RESOURCE_MANAGER_ENDPOINT", path, "the project", "roles/browser")
-        source = self._source("RESOURCE_MANAGER_ENDPOINT", path, "the project", role)
+        number_of = ("RESOURCE_MANAGER_ENDPOINT", path, "the project's number", "roles/browser")
+        found, source = self._one_of(*number_of), self._source(*number_of)
         number = parsed([found], "", tuple[wire.ProjectOnWire, ...], source)[0].project_number
         where = self._source(
             "RESOURCE_MANAGER_ENDPOINT", f"{path}:getIamPolicy", "the project's roles", role
