@@ -258,6 +258,11 @@ def a_role_on_the_project_that_is_too_wide(here):
     here.google.plane.grant(here.names.project, "roles/editor", account)
 
 
+def a_role_that_lost_its_condition(here):
+    account = member(here.names.account("usage"))
+    here.google.plane.grant(here.names.project, "roles/datastore.user", account)
+
+
 def a_stranger_who_reads_a_secret(here):
     here.google.plane.grant(here.names.secret("openai-api-key"), ACCESSOR, THIEF)
 
@@ -343,6 +348,12 @@ FAULTS = (
         "roles beyond that",
         "has editor on project",
         "gcloud projects remove-iam-policy-binding living-twin-staging --role=roles/editor",
+    ),
+    (
+        a_role_that_lost_its_condition,
+        "roles beyond that",
+        "has datastore.user on project",
+        "--role=roles/datastore.user --member=serviceAccount:twinguard-staging-usage@",
     ),
     (
         a_stranger_who_reads_a_secret,

@@ -8,7 +8,7 @@ import pytest
 from planning import ENVIRONMENTS, NUMBER, Plan
 from twinguard import config
 from twinguard.decide import grants
-from twinguard.decide.deployment import ENTRY_POINTS, Names
+from twinguard.decide.deployment import ENTRY_POINTS, NARROWED, Names
 from twinguard.decide.health_delivery import REQUIRED
 from twinguard.decide.health_deployed import channel_secrets
 from twinguard.notify import SETTINGS
@@ -42,7 +42,11 @@ def names_of(policy: Policy) -> Names:
 def planned(plan: Plan, names: Names) -> set[tuple[str, str, str]]:
     """Every grant of a plan on what the doctor reads."""
     return {
-        (place(names, after).removeprefix("projects/projects/"), after["role"], after["member"])
+        (
+            place(names, after),
+            after["role"] + (NARROWED if after.get("condition") else ""),
+            after["member"],
+        )
         for kind, place in PLACES.items()
         for at, after in plan.of(kind).items()
         if DELIVERY not in at

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from infirmary import policy_of_staging, variables, ward
 from twinguard.cli import doctor, doctor_output
+from twinguard.decide.deployment import NARROWED
 from twinguard.decide.health import Exit, Look, State, exit_code, verdict, worst_first
 from twinguard.decide.inventory import Gap
 from twinguard.standins.deployment import Deployment
@@ -116,7 +117,9 @@ def test_what_cannot_be_checked_alone_ends_with_three(here):
         account = here.names.account(short) if short else "living-twin-staging"
         host = "" if short else "@living-twin-staging.iam.gserviceaccount.com"
         who = f"serviceAccount:{account}{host}"
-        here.google.plane.grant(here.names.project, "roles/memorystore.dbConnectionUser", who)
+        here.google.plane.grant(
+            here.names.project, f"roles/memorystore.dbConnectionUser{NARROWED}", who
+        )
     schedule = f"serviceAccount:{here.names.account('schedule')}"
     here.google.plane.take(here.names.project, "roles/bigquery.jobUser", schedule)
 
@@ -133,7 +136,10 @@ def test_what_cannot_be_checked_alone_ends_with_three(here):
     ("arguments", "message"),
     [
         (("--env", "stagging"), "stagging"),
-        (("--live",), "--live needs a deployed environment; name it: --env staging"),
+        (
+            ("--live",),
+            "--live needs a deployed environment; name it: --env staging (with make: ENV=staging)",
+        ),
         (("--env", "staging", "--embedded", "--live"), "--live needs a deployed environment"),
     ],
 )

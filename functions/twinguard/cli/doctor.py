@@ -55,7 +55,10 @@ def main(
         now = dt.datetime.now(dt.UTC)
         here = embedded or not env
         if live and here:
-            raise Misconfigured("--live needs a deployed environment; name it: --env staging")
+            raise Misconfigured(
+                "--live needs a deployed environment; name it: --env staging "
+                "(with make: ENV=staging)"
+            )
         found = _worked(policy, now) if here else _read(policy, now)
         found += _sent(policy) if live else ()
         where = f"{policy.environment} on this machine" if here else policy.environment.value

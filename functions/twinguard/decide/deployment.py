@@ -24,7 +24,9 @@ from twinguard.policy import Policy
 T = TypeVar("T")
 Known: TypeAlias = T | Gap
 Iam: TypeAlias = frozenset[tuple[str, str]]
-"""Pairs of a role and a member."""
+"""Pairs of a role and a member; `NARROWED` follows a role that is granted under a condition."""
+
+NARROWED = " under a condition"
 
 ENTRY_POINTS: Mapping[str, str] = {
     "on-budget-alert": "budget-alerts",

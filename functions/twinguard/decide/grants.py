@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from twinguard.decide.deployment import ENTRY_POINTS, Iam, Names
+from twinguard.decide.deployment import ENTRY_POINTS, NARROWED, Iam, Names
 from twinguard.decide.keys import OPENAI_SECRET
 from twinguard.policy import Policy
 
@@ -102,10 +102,10 @@ def _made(policy: Policy) -> set[str]:
 def _project(names: Names) -> Iterator[Grant]:
     policy, project = names.policy, names.project
     for account in ACCOUNTS.values():
-        yield Grant(project, "roles/datastore.user", member(names.account(account)))
+        yield Grant(project, f"roles/datastore.user{NARROWED}", member(names.account(account)))
     build = member(names.account("build"))
     yield Grant(project, "roles/logging.logWriter", build)
-    yield Grant(project, "roles/storage.objectViewer", build)
+    yield Grant(project, f"roles/storage.objectViewer{NARROWED}", build)
     watchers = [member(names.account(each)) for each in ("budget", "schedule")]
     rotators = [member(names.account(each)) for each in ("schedule", "secrets")]
     yield from (Grant(project, names.role("watcher"), each) for each in watchers)
@@ -128,7 +128,7 @@ def application(names: Names) -> str:
     return member(f"{block.account}@{names.policy.project.id}.iam.gserviceaccount.com")
 
 
-_CONNECT = "roles/memorystore.dbConnectionUser"
+_CONNECT = f"roles/memorystore.dbConnectionUser{NARROWED}"
 
 
 def _application(names: Names) -> Iterator[Grant]:

@@ -10,7 +10,15 @@ import functools
 from collections.abc import Iterator, Mapping
 
 from twinguard.decide import grants
-from twinguard.decide.deployment import AccountState, Deployment, Iam, Known, Names, Project
+from twinguard.decide.deployment import (
+    NARROWED,
+    AccountState,
+    Deployment,
+    Iam,
+    Known,
+    Names,
+    Project,
+)
 from twinguard.decide.grants import Grant
 from twinguard.decide.health import Check, Look, State
 from twinguard.decide.inventory import Gap, short, subject
@@ -170,7 +178,13 @@ def _remove(names: Names, resource: str, role: str, member: str) -> str:
     kind, name = resource.split("/")[-2:]
     command = _COMMANDS.get(kind, "gcloud projects")
     place = f" --region={names.policy.region}" if kind == "services" else ""
-    return f"{command} remove-iam-policy-binding {name} --role={role} --member={member}{place}"
+    which = ""
+    if role.endswith(NARROWED):
+        which = " --all"
+    elif kind not in _COMMANDS:  # gcloud asks which of a role's grants is meant
+        which = " --condition=None"
+    named = f"--role={role.removesuffix(NARROWED)} --member={member}{which}{place}"
+    return f"{command} remove-iam-policy-binding {name} {named}"
 
 
 def _more(count: int) -> str:

@@ -192,6 +192,12 @@ class BudgetOnWire(_Wire, frozen=True, kw_only=True, rename="camel"):
 class _Binding(_Wire, frozen=True, kw_only=True, rename="camel"):
     role: str
     members: tuple[str, ...] = ()
+    condition: dict[str, str] | None = None
+
+    @property
+    def granted(self) -> str:
+        """The role, and whether it holds everywhere."""
+        return self.role + (deployment.NARROWED if self.condition else "")
 
 
 class _LogConfig(_Wire, frozen=True, kw_only=True, rename="camel"):
@@ -211,7 +217,7 @@ class IamOnWire(_Wire, frozen=True, kw_only=True, rename="camel"):
 
     def read(self) -> deployment.Iam:
         """The roles and members in pairs."""
-        return frozenset((each.role, who) for each in self.bindings for who in each.members)
+        return frozenset((each.granted, who) for each in self.bindings for who in each.members)
 
     def audited(self) -> dict[str, frozenset[str]]:
         """What is logged, by service."""

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
+from twinguard.decide.deployment import NARROWED
 from twinguard.standins.server import Refused, Request, Route, paged, route
 
 _RESOURCES = (
@@ -91,8 +92,16 @@ class ControlPlane:
         by_role: dict[str, list[str]] = {}
         for role, member in sorted(self._grants.get(request.match["resource"], ())):
             by_role.setdefault(role, []).append(member)
-        bindings = [{"role": role, "members": members} for role, members in by_role.items()]
-        return {"version": 1, "etag": "BwXhqDHIDtE="} | ({"bindings": bindings} if bindings else {})
+        bindings = [_binding(role, members) for role, members in by_role.items()]
+        return {"version": 3, "etag": "BwXhqDHIDtE="} | ({"bindings": bindings} if bindings else {})
+
+
+def _binding(granted: str, members: list[str]) -> dict[str, Any]:
+    """A role and its members; a condition where the role is granted under one."""
+    role = granted.removesuffix(NARROWED)
+    condition = {"title": "only ours", "expression": 'resource.name == "ours"'}
+    narrowed = {"condition": condition} if role != granted else {}
+    return {"role": role, "members": members} | narrowed
 
 
 def _listed(found: Iterable[dict[str, Any]], request: Request, field: str) -> dict[str, Any]:
