@@ -31,6 +31,7 @@ dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: baseline evaluate-detection plan-comment workflows-lint
 .PHONY: gateway batch llm-usage
+.PHONY: doctor
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: incident unblock
 .PHONY: dashboard security-dashboard
@@ -49,6 +50,10 @@ demo: $(VENV)/.cli ## Run the whole flow on this machine, no cloud account neede
 drill: $(VENV)/.cli ## Rehearse an environment's budget end to end: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).drill --env $(ENV)
+
+doctor: $(VENV)/.cli ## Does each control work? Here; ENV=staging where it is deployed; LIVE=1, JSON=1
+	@$(CLI).doctor $(if $(ENV),--env $(ENV)) $(if $(EMBEDDED),--embedded) $(if $(LIVE),--live) \
+		$(if $(JSON),--json) $(ARGS)
 
 scale-down-staging: $(VENV)/.cli ## Put staging to sleep now: PROJECT=my-project, APPLY=1 to do it
 	$(call needs,PROJECT,my-project)

@@ -23,6 +23,7 @@ from twinguard.standins.server import Exchange
 APIS = (
     *("run.v2", "pubsub.v1", "monitoring.v3", "cloudbilling.v1"),
     *("apikeys.v2", "compute.v1", "iam.v1", "logging.v2", "secretmanager.v1"),
+    *("billingbudgets.v1", "cloudfunctions.v2", "cloudresourcemanager.v1", "cloudscheduler.v1"),
 )
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,

@@ -43,8 +43,8 @@ LAYERS = (
     ("waking", "wiring"),
     ("gateway_wiring",),
     ("standins",),
-    ("web",),
-    ("cli", "main"),
+    ("main", "web"),
+    ("cli",),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""
 

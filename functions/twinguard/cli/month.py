@@ -76,7 +76,7 @@ class Month:
 def month_of(policy: Policy, budget: Budget, seed: int) -> Month:
     """The month that leads this budget above its highest rung, and into the next month."""
     rng = random.Random(seed)  # noqa: S311 - a plausible month, no secret
-    start, end = _midnight(*MONTH), _midnight(*NEXT)
+    start, end = midnight(*MONTH), midnight(*NEXT)
     readings = _readings(budget, start, end, rng)
     readings = _confused(readings, budget, rng)
     others = [_anomaly(start, end), _malformed(start, end)]
@@ -97,7 +97,8 @@ def cap_percent(budget: Budget) -> float | None:
     return float(budget.cap.percent) if budget.cap.enabled else None
 
 
-def _midnight(year: int, month: int) -> dt.datetime:
+def midnight(year: int, month: int) -> dt.datetime:
+    """When a billing month begins."""
     return dt.datetime(year, month, 1, tzinfo=BILLING_ZONE).astimezone(dt.UTC)
 
 
@@ -148,12 +149,13 @@ def _troubled(budget: Budget) -> list[tuple[Trouble, float]]:
 
 
 def _reading(budget: Budget, start: dt.datetime, at: dt.datetime, part: float) -> Arrival:
-    return _message(budget, start, at, _percent_at(budget, part), forecast=part >= FORECAST)
+    return message(budget, start, at, _percent_at(budget, part), forecast=part >= FORECAST)
 
 
-def _message(
+def message(
     budget: Budget, start: dt.datetime, at: dt.datetime, percent: float, *, forecast: bool
 ) -> Arrival:
+    """What Google writes of a budget of which so much is spent."""
     amount = float(budget.amount or 0)
     at, cost = at.replace(microsecond=0), round(amount * percent / 100, 2)
     body: dict[str, object] = {
@@ -256,8 +258,8 @@ def _nights(schedule: Schedule, start: dt.datetime, end: dt.datetime) -> list[Ar
     found = []
     for part in (FIRST - 0.05, LAST + 0.03):
         night, morning = _night_after(schedule, start + (end - start) * part)
-        wake = _slot(morning, Sort.MORNING)
-        found += [_slot(night, Sort.NIGHT), wake, _later(wake, wake.at, "again")]
+        wake = slot(morning, Sort.MORNING)
+        found += [slot(night, Sort.NIGHT), wake, _later(wake, wake.at, "again")]
     return found
 
 
@@ -272,7 +274,8 @@ def _night_after(schedule: Schedule, moment: dt.datetime) -> tuple[dt.datetime, 
     return (short or nights)[0]
 
 
-def _slot(at: dt.datetime, sort: Sort) -> Arrival:
+def slot(at: dt.datetime, sort: Sort) -> Arrival:
+    """What Cloud Scheduler starts at a time."""
     at += dt.timedelta(seconds=20)
     return Arrival(at, at, sort, attributes=(("task", sort.value),))
 
@@ -280,11 +283,11 @@ def _slot(at: dt.datetime, sort: Sort) -> Arrival:
 def _next_month(budget: Budget, end: dt.datetime) -> list[Arrival]:
     """The first messages of the next month, and one of the old month that comes too late."""
     hour = dt.timedelta(hours=1)
-    first = _message(budget, end, end + 9 * hour, 0.4, forecast=False)
-    old = _message(budget, _midnight(*MONTH), end - 3 * hour, _turns(budget)[-1][1], forecast=True)
+    first = message(budget, end, end + 9 * hour, 0.4, forecast=False)
+    old = message(budget, midnight(*MONTH), end - 3 * hour, _turns(budget)[-1][1], forecast=True)
     return [
         replace(first, note="a new month", troubles=(Trouble.REFUSE,)),
         _later(old, end + 13 * hour, "of the old month, too late"),
-        replace(_message(budget, end, end + 25 * hour, 2.1, forecast=False), inert=True),
-        replace(_message(budget, end, end + 41 * hour, 3.9, forecast=False), inert=True),
+        replace(message(budget, end, end + 25 * hour, 2.1, forecast=False), inert=True),
+        replace(message(budget, end, end + 41 * hour, 3.9, forecast=False), inert=True),
     ]

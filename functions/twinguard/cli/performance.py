@@ -47,10 +47,10 @@ def perform(
     console = _console()
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     try:
-        with orderly_end() as stop, _folder(keep) as folder:
+        with orderly_end() as stop, folder_for(keep) as folder:
             policy = load()
             rehearsable(policy)
-            _require_tools()
+            require_tools()
             with _watched(console, policy, quiet=as_json) as watch:
                 done = play(policy, folder, watch=watch, stop=stop)
     except TwinguardError as err:
@@ -162,7 +162,7 @@ def _watched(console: Console, policy: Policy, *, quiet: bool) -> Iterator[Watch
 
 
 @contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
+def folder_for(keep: Path | None) -> Iterator[Path]:
     """A folder for logs and database: a temporary one, or the one that is to be kept."""
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="twinguard-") as folder:
@@ -178,7 +178,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _require_tools() -> None:
+def require_tools() -> None:
+    """Refuse, by name, to begin without what a rehearsal needs."""
     missing = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
     if missing:
         raise Misconfigured(

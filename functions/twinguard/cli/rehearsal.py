@@ -107,7 +107,7 @@ def rehearse(
     started = time.monotonic()
     stage = Stage(cloud_run)
     with Sinks() as sinks, stage:
-        play = _Play(policy, budget, stage, sinks, folder, patience, stop)
+        play = Play(policy, budget, stage, sinks, folder, patience, stop)
         with running(tuple(play.functions.values()), stop):
             month, before = month_of(policy, budget, seed), stage.states()
             for arrival in month.arrivals:
@@ -139,8 +139,8 @@ def rehearsable(policy: Policy) -> Budget:
 
 
 @dataclass
-class _Play:
-    """The functions and their surroundings while a month is played."""
+class Play:
+    """The functions and their surroundings while messages are played."""
 
     policy: Policy
     budget: Budget

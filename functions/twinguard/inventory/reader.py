@@ -42,6 +42,10 @@ GOOGLE = {
     "LOGGING_ENDPOINT": "https://logging.googleapis.com",
     "API_KEYS_ENDPOINT": "https://apikeys.googleapis.com",
     "IAM_ENDPOINT": "https://iam.googleapis.com",
+    "RESOURCE_MANAGER_ENDPOINT": "https://cloudresourcemanager.googleapis.com",
+    "FUNCTIONS_ENDPOINT": "https://cloudfunctions.googleapis.com",
+    "SCHEDULER_ENDPOINT": "https://cloudscheduler.googleapis.com",
+    "BUDGETS_ENDPOINT": "https://billingbudgets.googleapis.com",
 }
 _PAGE = {"pageSize": "500"}
 

@@ -222,12 +222,12 @@ class Security(Reader):
             "orderBy": f"timestamp {order}",
             "pageSize": size,
         }
-        http = _Posting(self._http("LOGGING_ENDPOINT", source), body)
+        http = Posting(self._http("LOGGING_ENDPOINT", source), body)
         for page in pages(http, source, {}, self.timeout):
             yield parsed(page, "entries", tuple[EntryOnWire, ...], source)
 
 
-class _Posting:
+class Posting:
     """A session whose lists are asked for by POST, the page token in the body."""
 
     def __init__(self, http: Any, body: Mapping[str, Any]) -> None:  # noqa: ANN401

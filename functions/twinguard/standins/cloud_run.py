@@ -88,6 +88,11 @@ class CloudRun:
         with self._lock:
             return copy.deepcopy(self._services[name])
 
+    def remove(self, name: str) -> None:
+        """Delete a service."""
+        with self._lock:
+            del self._services[name]
+
     def edit(self, name: str, scaling: Mapping[str, Any]) -> None:
         """Replace the service-level scaling, as another person would."""
         with self._lock:

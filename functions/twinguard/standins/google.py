@@ -11,13 +11,18 @@ from twinguard.standins.cloud_run import CloudRun
 from twinguard.standins.compute import Compute
 from twinguard.standins.pubsub import PubSub
 from twinguard.standins.secret_manager import SecretManager
-from twinguard.standins.server import Server
+from twinguard.standins.server import Route, Server
 
 
 class Google(Server):
     """Cloud Run, Pub/Sub, Monitoring, Billing, secrets, keys and addresses: a context manager."""
 
-    def __init__(self, cloud_run: CloudRun | None = None, pubsub: PubSub | None = None) -> None:
+    def __init__(
+        self,
+        cloud_run: CloudRun | None = None,
+        pubsub: PubSub | None = None,
+        more: tuple[Route, ...] = (),
+    ) -> None:
         self.cloud_run = cloud_run or CloudRun()
         self.pubsub = pubsub or PubSub()
         self.monitoring = Monitoring(self.pubsub.oldest_age, self.pubsub.names)
@@ -28,7 +33,7 @@ class Google(Server):
         parts = (self.cloud_run, self.pubsub, self.monitoring, self.billing)
         routes = [route for part in parts for route in part.routes]
         rest = (*self.secrets.routes, *self.compute.routes, *self.api_keys.routes)
-        super().__init__(*routes, *rest)
+        super().__init__(*routes, *rest, *more)
 
     def __exit__(self, *details: object) -> None:
         self.pubsub.close()

@@ -68,6 +68,7 @@ class PubSub:
             route("GET", named, lambda request: self.subscription(request.match["name"])),
             route("POST", f"{named}:modifyPushConfig", self._modify),
             route("GET", "/v1/{project=projects/*}/subscriptions", self._list),
+            route("GET", "/v1/{project=projects/*}/topics", self._list_topics),
         )
 
     def add_topic(self, name: str) -> None:
@@ -87,6 +88,12 @@ class PubSub:
             thread = threading.Thread(target=self._deliver, args=(name,), daemon=True)
             self._threads.append(thread)
             thread.start()
+
+    def remove_subscription(self, name: str) -> None:
+        """Delete a subscription with all that it holds."""
+        with self._changed:
+            del self._subscriptions[name]
+            self._changed.notify_all()
 
     def edit(self, name: str, **fields: Any) -> None:  # noqa: ANN401
         """Replace fields of a subscription, as another person would."""
@@ -167,6 +174,13 @@ class PubSub:
         names = self.names(request.match["project"].split("/")[1])
         return paged([self.subscription(name) for name in names], request, "subscriptions")
 
+    def _list_topics(self, request: Request) -> dict[str, Any]:
+        project = f"{request.match['project']}/"
+        with self._changed:
+            found = [copy.deepcopy(one) for one in self._topics.values()]
+        mine = [one for one in found if one["name"].startswith(project)]
+        return paged(mine, request, "topics")
+
     def _put_topic(self, request: Request) -> dict[str, Any]:
         if request.match["name"] in self._topics:
             raise Refused(409, "ALREADY_EXISTS", "Topic exists")
@@ -223,7 +237,7 @@ class PubSub:
         """The next message that is due, waiting for it; None when closed."""
         with self._changed:
             known = self._subscriptions[name]
-            while not self._closed:
+            while not self._closed and self._subscriptions.get(name) is known:
                 now = time.monotonic()
                 waiting = known.pending if known.endpoint else []
                 due = next((each for each in waiting if each.not_before <= now), None)

@@ -50,9 +50,10 @@ class SecretManager:
         labels: Mapping[str, str] | None = None,
         rotates_at: str = "",
         keeps: str = "",
+        topic: str = "",
     ) -> None:
         """A secret without versions. `rotates_at` is its next turn, `keeps` how long a destroyed
-        version can be had back, as 2592000s."""
+        version can be had back, as 2592000s, `topic` is told of what happens to it."""
         secret: dict[str, Any] = {
             "name": name,
             "createTime": timestamp(),
@@ -65,6 +66,8 @@ class SecretManager:
             secret["rotation"] = {"nextRotationTime": rotates_at}
         if keeps:
             secret["versionDestroyTtl"] = keeps
+        if topic:
+            secret["topics"] = [{"name": topic}]
         self._secrets[name], self._versions[name] = secret, []
 
     def add_version(

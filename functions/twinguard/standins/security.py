@@ -107,6 +107,7 @@ class AccountKeys:
     """Service accounts and their keys; Google's own key of each is always there, too."""
 
     def __init__(self) -> None:
+        self.disabled: set[str] = set()
         self._keys: dict[str, list[dict[str, Any]]] = {}
 
     @property
@@ -134,7 +135,11 @@ class AccountKeys:
         self._keys[name].append(key | ({"disabled": True} if disabled else {}))
 
     def _accounts(self, request: Request) -> dict[str, Any]:
-        found = [{"name": name, "email": name.rsplit("/", 1)[-1]} for name in self._keys]
+        found = [
+            {"name": name, "email": name.rsplit("/", 1)[-1]}
+            | ({"disabled": True} if name in self.disabled else {})
+            for name in self._keys
+        ]
         return paged(found, request, "accounts")
 
     def _list(self, request: Request) -> dict[str, Any]:

@@ -71,7 +71,7 @@ resource "google_pubsub_topic_iam_member" "rotation" {
   project = var.project_id
   topic   = var.secret_topic
   role    = "roles/pubsub.publisher"
-  member  = google_service_account.account["on-usage"].member
+  member  = local.members["on-usage"]
 }
 
 # The application tells what it used, and nobody else: a forged report would be a forged bill.
