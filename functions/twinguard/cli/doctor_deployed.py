@@ -22,7 +22,6 @@ from twinguard.cli import doctor_synthetic as synthetic
 from twinguard.cli.deployed import settings
 from twinguard.counters import Counters
 from twinguard.decide import grants
-from twinguard.decide import ledger as rules
 from twinguard.decide.budgets import ENVIRONMENT
 from twinguard.decide.deployment import (
     Deployment,
@@ -37,7 +36,7 @@ from twinguard.decide.deployment import (
 from twinguard.decide.exposure import Exposed
 from twinguard.decide.health_deployed import channel_secrets
 from twinguard.decide.inventory import Gap
-from twinguard.decide.ledger import Standing
+from twinguard.decide.ledger import Standing, period_of
 from twinguard.decide.spend import Freshness
 from twinguard.decide.storm import ChannelState
 from twinguard.dispatch import CHANNELS
@@ -46,7 +45,7 @@ from twinguard.inventory.deployment import Deployed
 from twinguard.inventory.listing import SwitchedOff
 from twinguard.inventory.survey import Watch, regions_of
 from twinguard.journal import Journal
-from twinguard.llm.budgets import budgets_of, environment_of
+from twinguard.llm.budgets import budgets_of, environment_of, written
 from twinguard.llm.ledger_book import Book
 from twinguard.policy import Channel, Policy
 from twinguard.ports import Records
@@ -168,7 +167,7 @@ class _Examination:
     def _recorded(self) -> Recorded:
         records, policy = self._records(), self.policy
         journal = Journal(records, policy.retention)
-        book, period = Book(records, policy.retention), rules.period_of(self.now)
+        book = Book(records, policy.retention)
         letters = records.find("dead_letters")
         return Recorded(
             budget=journal.budget(ENVIRONMENT).value,
@@ -178,7 +177,7 @@ class _Examination:
             channels=tuple(_channel(records, policy, one) for one in Channel),
             dead_letters=tuple(dt.datetime.fromisoformat(str(one.value["at"])) for one in letters),
             limits=tuple(one.limit for one in book.limits()),
-            standings=_standings(policy, book, period, self.now),
+            standings=_standings(policy, book, self.now),
         )
 
     def _records(self) -> Records:
@@ -214,15 +213,8 @@ def _channel(records: Records, policy: Policy, channel: Channel) -> ChannelState
     return msgspec.convert(stored.value, ChannelState)
 
 
-def _standings(
-    policy: Policy, book: Book, period: rules.Period, now: dt.datetime
-) -> tuple[Standing, ...]:
-    """What the gateways wrote down of each limit of the policy's."""
-    known, budgets = book.known(period), budgets_of(policy)
-    limits = {limit.scope: limit for limit in known.limits}
-    found = []
-    for scope in sorted({environment_of(policy), *known.spent}):
-        limit = rules.limit_now(budgets, scope, limits.get(scope), now)
-        spent = known.spent.get(scope, 0)
-        found.append(Standing(scope, period, limit.nanos, spent, 0, limit.generation))
-    return tuple(found)
+def _standings(policy: Policy, book: Book, now: dt.datetime) -> tuple[Standing, ...]:
+    """What the gateways wrote down of each scope that spent anything."""
+    known = book.known(period_of(now))
+    scopes = sorted({environment_of(policy), *known.spent})
+    return written(budgets_of(policy), known, scopes, now)

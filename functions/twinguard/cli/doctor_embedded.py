@@ -27,12 +27,11 @@ from twinguard.decide.health import Check, Look
 from twinguard.decide.health_money import fresh
 from twinguard.decide.model import Resource
 from twinguard.inventory.survey import Watch
-from twinguard.llm.budgets import environment_of
 from twinguard.policy import Budget, Channel, Level, Policy, Schedule
 from twinguard.standins import sample_costs
 from twinguard.standins.bigquery import BigQuery
 from twinguard.standins.channels import Sinks
-from twinguard.web.cost_control import Budgets, CostControlMiddleware
+from twinguard.web.cost_control import BudgetWatch, CostControlMiddleware
 from twinguard.wiring import ACKNOWLEDGED
 
 _LITTLE, _MORE = 1.0, 5.0
@@ -137,10 +136,8 @@ class Embedded:
         journal = self.play.pipeline.journal
         if journal.breaker().value.open != is_open:
             return look.failed(f"it is {'closed' if is_open else 'still open'}", remedy)
-        budgets = Budgets(journal, None, environment_of(self.policy))
-        answer = asyncio.run(
-            answered(CostControlMiddleware(served, budgets=budgets, open_routes=()))
-        )
+        watch = BudgetWatch(journal, None)
+        answer = asyncio.run(answered(CostControlMiddleware(served, watch=watch, open_routes=())))
         if (answer == UNAVAILABLE) != is_open:
             return look.failed(f"and yet the middleware answers {answer}", remedy)
         return look.ok(f"{'by the cap' if is_open else 'by the new month'}; requests get {answer}")

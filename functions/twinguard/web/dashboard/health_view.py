@@ -107,7 +107,7 @@ def _costs(costs: Reading[CostsSeen], now: dt.datetime) -> Control:
     if freshness.through is None:
         return Control(name, "unknown", "the source has no complete day yet")
     late = (now.date() - freshness.through).days
-    state = "ok" if late <= 1 + freshness.lag.days + 1 else "look"
+    state = "ok" if late <= 2 + (freshness.lag or dt.timedelta()).days else "look"
     return Control(name, state, f"complete through {freshness.through}", freshness.newest)
 
 
