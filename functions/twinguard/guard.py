@@ -14,8 +14,9 @@ from msgspec import Struct
 from twinguard.block_list import BlockList
 from twinguard.counters import Answer, Counters
 from twinguard.decide.response import restraint_for, strictest
-from twinguard.decide.restraints import Curb, Restraint
+from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
 from twinguard.decide.threats.values import Finding, ThreatLevel, Use
+from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Unavailable
 from twinguard.fuse import Fuse
 from twinguard.protection import OnFailure, Security
@@ -54,6 +55,7 @@ class Guard:
         self.blocks = BlockList(counters)
         self.is_instant = counters.is_instant
         self._fuse = Fuse()
+        self._served: dict[str, Sliding] = {}
         self.tallies.gauge("block_list_age_seconds", self.blocks.age)
         self.tallies.gauge("block_list_keys", lambda: float(len(self.blocks)))
         self.tallies.gauge("counters_down", lambda: float(self._fuse.is_blown))
@@ -84,6 +86,7 @@ class Guard:
             self._note_failure(err)
             return self._without(use)
         self._fuse.went_well()
+        self._served.clear()
         return self._verdict(use, answer)
 
     def settle(self, use: Use) -> None:
@@ -136,7 +139,15 @@ class Guard:
         )
 
     def _without(self, use: Use) -> Verdict:
-        """What the policy says while nobody can tell."""
+        """What the policy says while nobody can tell; known throttles hold in each instance."""
+        at = use.at.timestamp()
+        held = self.blocks.held(use.key_id, at)
+        if held is not None and held.rate:
+            served = self._served.setdefault(use.key_id, Sliding(MINUTE))
+            if seconds := wait(served, held.rate, max(at, served.bucket * MINUTE)):
+                self.tallies.add("refused_throttled")
+                return Verdict(restraint=held, retry_after=seconds)
+            served.add(max(at, served.bucket * MINUTE))
         paths = self.security.closed_paths
         is_closed = self.security.on_failure is OnFailure.CLOSED or any(
             use.path == path or use.path.startswith(path.rstrip("/") + "/") for path in paths

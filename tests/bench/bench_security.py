@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
+import http.client
 import itertools
 import logging
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import limits
 import limits.strategies
 import redis
+import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi_limiter.depends import RateLimiter
 from paired import ratios, spread
@@ -260,13 +265,78 @@ async def of_middleware(url: str) -> None:
             await asyncio.to_thread(app.close)
 
 
+APPS: dict[str, Callable[[str], App]] = {
+    "bare": lambda _: bare(),
+    "ours": guarded,
+    "slowapi": slow,
+}
+
+
+def serve(name: str, url: str, port: int) -> None:
+    """One of the applications, as a process of its own."""
+    logging.disable(logging.WARNING)
+    uvicorn.run(APPS[name](url), host="127.0.0.1", port=port, log_level="error")
+
+
+def latencies(port: int, seconds: float) -> list[float]:
+    """Milliseconds of every request that four callers could make meanwhile."""
+    ends = time.perf_counter() + seconds
+    found: list[float] = []
+
+    def caller() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while time.perf_counter() < ends:
+            begun = time.perf_counter()
+            connection.request(
+                "GET",
+                "/v1/chat/completions",
+                headers={"X-API-Key": KEY, "X-Forwarded-For": "9.9.9.9", "User-Agent": "acme/1.4"},
+            )
+            if connection.getresponse().read() != b"hello":
+                raise AssertionError(port)
+            found.append(1000 * (time.perf_counter() - begun))
+        connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(caller) for _ in range(4)]:
+            done.result()
+    return found
+
+
+def of_latencies(url: str, folder: Path) -> None:
+    """Percentiles under load from this process, the applications in others."""
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for name in APPS:
+            ports[name] = port = servers.free_port()
+            command = [sys.executable, __file__, "--serve", name, url, str(port)]
+            log, ready = folder / f"{name}.log", functools.partial(servers.answers_http, port)
+            stack.enter_context(servers.running(command, log, ready))
+        found: dict[str, list[float]] = {name: [] for name in APPS}
+        for number in range(9):
+            names = list(APPS)
+            for name in names[number % 3 :] + names[: number % 3]:
+                found[name] += latencies(ports[name], 1.0)
+    sys.stdout.write("Latency under load from another process, four callers, Redis (ms)\n")
+    for name, numbers in found.items():
+        cut = statistics.quantiles(numbers, n=100)
+        sys.stdout.write(
+            f"  {name:10} p50 {cut[49]:6.2f}  p95 {cut[94]:6.2f}  p99 {cut[98]:6.2f}"
+            f"  ({len(numbers)} requests)\n"
+        )
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--serve"]:
+        serve(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        return
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.redis(Path(folder)))
         url = server.environment["TWINGUARD_COUNTERS"]
         of_decisions(url)
         asyncio.run(of_middleware(url))
+        of_latencies(url, Path(folder))
 
 
 if __name__ == "__main__":

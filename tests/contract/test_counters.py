@@ -13,7 +13,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -164,6 +164,26 @@ def told(steps, begin):
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+@example(  # a use that came late leaves no trace, not even of whose home its address is
+    days=5,
+    steps=[
+        (0, "a", HOME, AGENT, CALL, 200, 11),
+        (0, "a", "10.2.0.1", AGENT, CALL, 200, 10),
+        (-9, "a", "10.2.0.1", AGENT, CALL, 200, 4),
+        (0, "b", "10.2.0.1", AGENT, CALL, 200, 12),
+    ],
+    accepts=True,
+)
+@example(  # what was told of a network counts for its known use too
+    days=2,
+    steps=[
+        (25200, "a", HOME, "curl/8.1", CALL, 200, 2),
+        (3, "a", "10.3.0.1", "curl/8.1", "/v1/models", 401, 10),
+        (93600, "a", "10.3.0.1", "", CALL, 200, 7),
+        (-2, "a", HOME, AGENT, CALL, 200, 10),
+    ],
+    accepts=False,
+)
 @given(days=st.integers(0, 5), steps=st.lists(STEPS, max_size=40), accepts=st.booleans())
 def test_redis_answers_as_memory_does_whatever_comes(shared, days, steps, accepts):
     """Findings with their evidence, and what is learned."""
@@ -306,7 +326,7 @@ def test_a_follower_hears_first_what_is_in_force_and_then_each_change(opened, ke
     following = opened().follow()
     first = next(following)
     store.restrain(lifted := Restraint(key_id=key, curb=Curb.NONE, since=START.timestamp()))
-    changes = next(change for change in following if change)
+    changes = next(change for change in following if lifted in change)
     following.close()
 
     assert {blocked(key), throttled(f"{key}-2")} <= set(first)
@@ -320,6 +340,26 @@ def test_who_says_it_was_the_owner_ends_the_suspicion(opened, key):
     again = [replace(one, at=one.at + dt.timedelta(hours=2)) for one in of(key, THEFT)]
 
     assert seen(store, again) == []
+
+
+def test_who_lifts_a_block_without_saying_so_is_told_again(opened, key):
+    """Otherwise a thief would be free for two weeks once a block was lifted too early."""
+    store = opened()
+    before = seen(store, of(key, [*OWNED, *THEFT]))
+    store.restrain(Restraint(key_id=key, curb=Curb.NONE, since=0.0))
+    again = [replace(one, at=one.at + dt.timedelta(hours=2)) for one in of(key, THEFT)]
+
+    assert worst(seen(store, again)) == worst(before)
+
+
+def test_a_request_that_is_here_now_counts_whatever_its_instances_clock_says(opened, key):
+    """An instance whose clock is behind must not be blind."""
+    store = opened()
+    seen(store, of(key, OWNED))
+    store.admit(use(9.5, key_id=key))
+    found = [finding for one in of(key, THEFT) for finding in store.admit(one).findings]
+
+    assert worst(found) >= ThreatLevel.HIGH.rank
 
 
 # --- what people look at -------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from twinguard.standins.google import Google
 from twinguard.state import open_records
 from world import message
 
-BUDGET, ALERTS = "on_budget_alert", "dispatch_alert"
-TOPICS = {BUDGET: "budget-alerts", ALERTS: "alerts"}
+BUDGET, ALERTS, USAGE = "on_budget_alert", "dispatch_alert", "on_usage"
+TOPICS = {BUDGET: "budget-alerts", ALERTS: "alerts", USAGE: "usage-events"}
 POLICY = config.load(config.path_of(Environment.STAGING))
 BEFORE = {"scalingMode": "AUTOMATIC", "minInstanceCount": 2, "maxInstanceCount": 9}
 STOPPED = {"scalingMode": "MANUAL", "manualInstanceCount": 0}

@@ -77,6 +77,17 @@ def test_a_turn_of_secret_manager_begins_a_rotation_and_its_echoes_change_nothin
     assert list(here.openai.keys) == ["key_2"]
 
 
+def test_a_stolen_key_is_replaced_once_however_lately_it_was(here):
+    here.rotate(NOW)
+    here.rotate(NOW + DAY)
+    stolen = attributes(ROTATE, "staging-openai-api-key") | {"incident": "key/2026"}
+    at = NOW + 2 * DAY
+    for now in (at, at + LATER, at + DAY):
+        here.pipeline(now).keys.on_secret_event(Event("m-2", at, b"{}", stolen), now)
+
+    assert len(here.openai.made) == 3
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_order_of_late_and_repeated_events_rotates_once(data, tmp_path_factory):

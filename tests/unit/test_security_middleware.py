@@ -416,6 +416,15 @@ def test_known_blocks_hold_without_the_store():
     assert asyncio.run(site.get()).status_code == 403
 
 
+def test_known_throttles_hold_without_the_store():
+    site, _ = broken()
+    held = Restraint(key_id=KEY_ID, curb=Curb.THROTTLE, since=START.timestamp(), rate=3)
+    site.guard.blocks.note(held)
+    codes = [asyncio.run(site.get()).status_code for _ in range(5)]
+
+    assert codes == [200, 200, 200, 429, 429]
+
+
 def test_a_middleware_without_a_guard_is_refused_at_once():
     with pytest.raises(TypeError, match="guard must be a Guard"):
         SecurityMiddleware(application(), guard=None, key_id_of=PEPPERS.key_id)

@@ -26,7 +26,7 @@ class Restraint(Struct, frozen=True, kw_only=True):
     """A key that is held back, since when, for how long (None: until a person lifts it) and why.
 
     `rate` is what a throttled key may do in a minute. Lifted with `is_owner`, what was strange
-    about the key is its owner's from then on."""
+    about the key is its owner's from then on; without, it is found anew."""
 
     key_id: str
     curb: Curb

@@ -341,7 +341,8 @@ local function observe()
     return cmsgpack.pack({ SEED })
   end
   if at <= s[AT] then
-    local is_late = at < s[AT] - RULES.late
+    -- A request that is here now is not late: another instance's clock is ahead.
+    local is_late = at < s[AT] - RULES.late and not q.enforced
     if is_late or (q.digest ~= '' and q.digest == s[DIGEST]) then
       if rate > 0 then
         add(s, SERVED, 60, math.max(at, s[SERVED] * 60))
@@ -447,6 +448,17 @@ local function tell()
   return 1
 end
 
+-- Forget what was said, so that it is said again.
+local function rearm()
+  local s = read()
+  if s then
+    s[TOLD], s[TOLD_AT], s[VOLUME], s[VOLUME_AT], s[NEXT_CHECK] = 0, 0, 0, 0, s[STRANGE]
+    write(s)
+  end
+  call('DEL', ID .. 'told')
+  return 1
+end
+
 -- End what is strange: its values, for somebody to trust them.
 local function accept()
   local s, found = read(), {}
@@ -464,5 +476,6 @@ local function accept()
 end
 
 local WORDS = { observe = observe, settle = settle, teach = teach, neighbours = neighbours,
-  tell = tell, accept = accept }
+  tell = tell, accept = accept,
+  rearm = rearm }
 return WORDS[ARGV[1]]()

@@ -59,6 +59,8 @@ class MemoryCounters:
             self._hold(restraint)
             if restraint.is_owner:
                 self._watch.accept(restraint.key_id)
+            elif restraint.curb is Curb.NONE:
+                self._watch.rearm(restraint.key_id)
             for follower in self._followers:
                 follower.put(restraint)
 

@@ -85,7 +85,7 @@ class RecordsCounters:
             break
         else:
             raise Conflict(f"{restraint.key_id} is held back by many at once; retry")
-        if restraint.is_owner:
+        if restraint.curb is Curb.NONE:
             self._memory.restrain(restraint)
         with self._lock:
             self._asked = -self._every

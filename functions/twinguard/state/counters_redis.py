@@ -20,9 +20,7 @@ from twinguard.counters import BLOCKED_KEYS, Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, Baseline, encoded
-from twinguard.decide.threats.hot import Signature
 from twinguard.decide.threats.reader import Reader
-from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sighting import (
     CUT,
     FAILED,
@@ -36,6 +34,7 @@ from twinguard.decide.threats.values import Finding, Use
 from twinguard.errors import Unavailable
 from twinguard.readers import ready
 from twinguard.state import redis_watch as rw
+from twinguard.state import redis_words as words
 from twinguard.state.redis_calls import RedisCalls, Script
 from twinguard.state.redis_restraints import RedisRestraints, read_restraint
 from twinguard.state.redis_watch import Known, Weighed, named, packed
@@ -48,9 +47,6 @@ _TURNS = 6
 _KNOWN = 50_000
 _HOMES = 20_000
 _HOME_DAYS = 3
-_LEASE = 10.0
-"""Seconds after which an hour that nobody learned from is handed to somebody else."""
-
 ready(Restraint)
 
 
@@ -69,7 +65,7 @@ class RedisCounters:
         self._homes: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
         self._restraints = RedisRestraints(calls)
-        self._script = Script(_preamble(options.rules) + _text("counters.lua"))
+        self._script = Script(words.preamble(options.rules) + _text("counters.lua"))
         self._across = Script(_text("neighbours.lua"))
 
     def admit(self, use: Use) -> Answer:
@@ -91,16 +87,18 @@ class RedisCounters:
             return
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
         if is_fine or seen.is_strange:
-            fields = self._ending(use, seen, known.hour, at, is_fine=is_fine)
+            fields = words.ending(use, seen, known.hour, at, is_fine=is_fine)
             self._run(use.key_id, b"settle", **fields)
         if is_fine:
-            self._remember(known, use, signature, seen)
+            self._remember(known, use, seen)
 
     def restrain(self, restraint: Restraint) -> None:
         """Hold a key back, or lift what does, on every instance."""
         self._restraints.put(restraint)
         if restraint.is_owner:
             self._accept(restraint.key_id)
+        elif restraint.curb is Curb.NONE:
+            self._run(restraint.key_id, b"rearm")
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes."""
@@ -114,10 +112,14 @@ class RedisCounters:
             fields, seen = self._asked(known, use, at, is_open=is_open)
             reply = self._run(use.key_id, b"observe", **fields)
             match reply[0]:
-                case 0 if len(reply) > 2:  # noqa: PLR2004 - it is to be weighed
-                    found = self._weigh(known, use, rw.weighed(reply), seen)
+                case 0:
+                    if seen is not None and not is_open:
+                        self._remember(known, use, seen)
+                    found: tuple[Finding, ...] = ()
+                    if len(reply) > 2:  # noqa: PLR2004 - it is to be weighed
+                        found = self._weigh(known, use, rw.weighed(reply), seen)
                     return Answer(findings=found, rate=reply[1])
-                case 0 | 6:
+                case 6:
                     return Answer(rate=reply[1])
                 case 1:
                     self._reload(use.key_id, reply[1])
@@ -146,50 +148,29 @@ class RedisCounters:
             "enforced": is_open,
         }
         signature = (use.ip, use.user_agent, use.path)
-        if use.status < FAILED and signature in known.familiar:
-            return fields, None
+        network = known.familiar.get(signature)
+        if use.status < FAILED and network is not None:
+            return fields | {"network": network}, None
         if (kept := known.strange.get(signature)) is not None:
             failed = {"failed": use.path[:CUT]} if use.status >= FAILED else {}
             return fields | kept | failed, None
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
-        fields |= self._told_of(known, use, seen)
+        fields |= words.told_of(known, use, seen, self._rules)
         if use.status < FAILED and not is_open:
-            fields["values"] = _values(seen)
-            self._remember(known, use, signature, seen)
+            fields["values"] = words.values(seen)
         elif use.status >= FAILED:
             fields["failed"] = use.path[:CUT]
-            if seen.is_strange and not is_open:
-                known.bounded()
-                known.strange[signature] = self._told_of(known, use, seen)
         return fields, seen
 
-    def _told_of(self, known: Known, use: Use, seen: Sighting) -> dict[str, Any]:
-        """What a use that is not familiar says."""
-        base, hour = known.base, known.hour
-        fields: dict[str, Any] = {
-            "novel": [(at, value, base.churn(at, hour)) for at, value in seen.novel],
-            "network": seen.source.network,
-            "country": seen.source.country,
-            "strange": seen.is_strange,
-        }
-        if seen.is_strange:
-            words = words_of(use, seen, hour, base, self._rules)
-            fields |= {
-                "kind": rw.word_of(seen.source.kind),
-                "listing": words.is_listing,
-                "scanner": words.is_scanner,
-                "generic": words.is_generic,
-                "asks": words.is_new_address,
-            }
-        return fields
-
-    def _remember(self, known: Known, use: Use, signature: Signature, seen: Sighting) -> None:
-        """What a successful use showed is noted; the same again says less."""
+    def _remember(self, known: Known, use: Use, seen: Sighting) -> None:
+        """What a use showed is noted now; the same again says less."""
+        signature = (use.ip, use.user_agent, use.path)
         known.bounded()
         if seen.is_strange:
-            known.strange[signature] = self._told_of(known, use, seen)
+            known.strange[signature] = words.told_of(known, use, seen, self._rules)
+        if seen.is_strange or use.status >= FAILED:
             return
-        known.familiar.add(signature)
+        known.familiar[signature] = seen.source.network
         address = seen.source.address
         entry = known.base.seen[ADDRESS].get(address) if address else None
         home = (address, use.key_id)
@@ -199,13 +180,6 @@ class RedisCounters:
             self._homes.add(home)
             self._source(address, b"home", key=use.key_id)
 
-    def _ending(
-        self, use: Use, seen: Sighting, hour: int, at: float, *, is_fine: bool
-    ) -> dict[str, Any]:
-        network = seen.source.network
-        fields = {"at": at, "hour": hour, "strange": seen.is_strange, "network": network}
-        return fields | ({"values": _values(seen)} if is_fine else {"failed": use.path[:CUT]})
-
     def _weigh(
         self, known: Known, use: Use, reply: Weighed, seen: Sighting | None
     ) -> tuple[Finding, ...]:
@@ -213,8 +187,8 @@ class RedisCounters:
         rules, base = self._rules, known.base
         seen = seen or sighted(use, known.hour, base, self._reader, rules)
         base.strange_hour = max(base.strange_hour, float(reply.state[rw.QUIET_PEAK]))
-        words = words_of(use, seen, known.hour, base, rules)
-        if reply.is_news and words.is_new_address and seen.is_strange:
+        is_new = words_of(use, seen, known.hour, base, rules).is_new_address
+        if reply.is_news and is_new and seen.is_strange:
             self._ask_neighbours(use, seen, reply)
         window = reply.window(base, known.limit, rules)
         found = assess(use, window, base, rules)
@@ -228,7 +202,7 @@ class RedisCounters:
         mine |= {"told_at": reply.state[rw.TOLD_AT], "volume": told.volume}
         if not self._run(use.key_id, b"tell", **mine, volume_at=told.volume_at):
             return ()
-        if is_strange and rank >= HIGH and words.is_new_address:
+        if is_strange and rank >= HIGH and is_new:
             self._source(seen.source.address, b"flag", key=use.key_id, at=reply.at)
         return (finding(use, window, found, found.level),)
 
@@ -311,23 +285,6 @@ class RedisCounters:
 
 def _key(key_id: str) -> bytes:
     return b"throttled:" + named(key_id)
-
-
-def _values(seen: Sighting) -> list[str]:
-    return [f"{at} {value}" for at, value in seen.parts]
-
-
-def _preamble(rules: Rules) -> str:
-    """The rules that the script needs, as its first line."""
-    numbers = {
-        "active": rules.active_seconds,
-        "late": rules.late_seconds,
-        "lease": _LEASE,
-        "longest": rules.longest_seconds,
-        "quiet": rules.quiet_seconds,
-        "strangers": rules.strangers,
-    }
-    return f"local RULES = {{ {', '.join(f'{name} = {n}' for name, n in numbers.items())} }}\n"
 
 
 def _text(name: str) -> str:

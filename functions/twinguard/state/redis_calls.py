@@ -179,6 +179,9 @@ class RedisCalls:
         try:
             yield
         except (RedisError, RedisClusterException, OSError) as err:
+            if self._target.is_cluster:  # a node may be gone for good: its slots are looked up anew
+                self._made = None
+                self._idle = {}
             raise Unavailable(f"{self._named} does not answer; see that it runs: {err}") from err
 
 

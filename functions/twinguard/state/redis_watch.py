@@ -40,7 +40,7 @@ class Known:
         self.version = version
         self.facts = facts
         self.hour = 0
-        self.familiar: set[Signature] = set()
+        self.familiar: dict[Signature, str] = {}
         self.strange: dict[Signature, dict[str, Any]] = {}
         self.limit, self.short = limits_of(base, facts, rules)
 

@@ -14,6 +14,9 @@ from twinguard.decide.threats.window import Novel, Sliding, Window
 Signature = tuple[str, str, str]
 """Address, agent and path, as they came."""
 
+TOLD_SECONDS = 14 * 86400.0
+"""So long a network that was told is told again only at a higher level."""
+
 _SIGNATURES = 1024
 _ACTIVE = 3600.0
 _LEARNED = 24.0
@@ -102,6 +105,30 @@ class Hot:
         values[value] = [at, at, self.base.churn(dimension, self.tally.hour)]
         return True
 
+    def episode_at(self, at: float, rules: Rules) -> Episode:
+        """The run of strange use that goes on, or a new one; what was told stays known."""
+        episode = self.episode
+        if (
+            episode is not None
+            and at - episode.last <= rules.quiet_seconds
+            and at - episode.since <= rules.longest_seconds
+        ):
+            return episode
+        if episode is not None and episode.told < ThreatLevel.MEDIUM.rank:
+            self.base.strange_hour = max(self.base.strange_hour, float(self.strange_peak))
+        self.strange_peak = 0
+        if episode is not None and episode.told:
+            self.told.update(dict.fromkeys(episode.networks, (episode.told, at)))
+            while len(self.told) > rules.strangers:
+                del self.told[next(iter(self.told))]
+        self.episode = Episode(at)
+        return self.episode
+
+    def told_of(self, network: str, at: float) -> int:
+        """The level at which a network was already told lately."""
+        rank, since = self.told.get(network, (0, 0.0))
+        return rank if at - since < TOLD_SECONDS else 0
+
     def take_turns(self) -> None:
         """A known source is used; count it as a turn if a stranger was last."""
         if self.was_strange:
@@ -118,6 +145,7 @@ class Hot:
         self.episode = None
         self.told.clear()
         self.strange.clear()
+        self.familiar.clear()
 
     def bounded(self) -> None:
         """Keep the signatures of an hour within bounds."""

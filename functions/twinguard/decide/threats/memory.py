@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watch keys in memory: one use in, findings out; the use's time is the clock.
 
-Known use costs a look-up and some counting; only strange use and volume are weighed. Late and
-repeated uses change nothing. Memory is bounded: keys unused longest are forgotten first."""
+Known use costs a look-up; only strange use and volume are weighed. Memory is bounded."""
 
 from __future__ import annotations
 
@@ -19,8 +18,6 @@ from twinguard.decide.threats.sighting import (
     CUT,
     FAILED,
     HIGH,
-    MEDIUM,
-    TOLD_SECONDS,
     Sighting,
     Told,
     is_said,
@@ -59,7 +56,7 @@ class Watch:
         if hot is None:
             hot = self._admitted(use.key_id, at)
         elif at <= hot.last_at:
-            if self._is_old(hot, use, at):
+            if self._is_old(hot, use, at, is_open=is_open):
                 return ()
             at = hot.last_at
         hot.last_at, hot.last = at, use
@@ -111,6 +108,15 @@ class Watch:
         episode.note_failure(use.path[:CUT])
         episode.next_check = episode.strange
 
+    def rearm(self, key_id: str) -> None:
+        """Forget what was said of a key, so that it is said again: somebody lifted its block."""
+        if (hot := self._keys.get(key_id)) is not None:
+            hot.told.clear()
+            hot.volume_told = (0, 0.0)
+            if hot.episode is not None:
+                hot.episode.told, hot.episode.told_at = 0, 0.0
+                hot.episode.next_check = hot.episode.strange
+
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
         if (hot := self._keys.get(key_id)) is not None:
@@ -123,12 +129,14 @@ class Watch:
 
     @property
     def tracked(self) -> int:
-        """So many keys are remembered."""
+        """So many keys are remembered; those unused longest are forgotten first."""
         return len(self._keys)
 
-    def _is_old(self, hot: Hot, use: Use, at: float) -> bool:
-        """True for what came late, or again. Times of whole seconds tell nothing about that."""
-        if at < hot.last_at - self.rules.late_seconds:
+    def _is_old(self, hot: Hot, use: Use, at: float, *, is_open: bool) -> bool:
+        """True for what came late, or again. Times of whole seconds tell nothing about that.
+
+        An open use is here now: if it seems late, another instance's clock is ahead."""
+        if at < hot.last_at - self.rules.late_seconds and not is_open:
             self.late += 1
             return True
         is_again = use.at.microsecond > 0 and use == hot.last
@@ -179,7 +187,7 @@ class Watch:
     def _note_values(self, hot: Hot, seen: Sighting, at: float) -> None:
         """Note what a successful use showed, for its hour; never a stranger's under suspicion."""
         network = seen.source.network
-        is_suspect = hot.is_suspect or self._told(hot, network, at) >= HIGH
+        is_suspect = hot.is_suspect or hot.told_of(network, at) >= HIGH
         if not (seen.is_strange and is_suspect):
             hot.tally.note(seen.parts)
 
@@ -211,7 +219,7 @@ class Watch:
         return is_news
 
     def _stranger(self, hot: Hot, use: Use, at: float, values: tuple[tuple[int, str], ...]) -> bool:
-        episode = self._episode(hot, at)
+        episode = hot.episode_at(at, self.rules)
         is_news = False
         for dimension, value in values:
             is_news |= hot.note_novel(dimension, value, at, self.rules.strangers)
@@ -256,25 +264,6 @@ class Watch:
         else:
             episode.colleague = False
 
-    def _episode(self, hot: Hot, at: float) -> Episode:
-        episode = hot.episode
-        rules = self.rules
-        if (
-            episode is None
-            or at - episode.last > rules.quiet_seconds
-            or at - episode.since > rules.longest_seconds
-        ):
-            if episode is not None and episode.told < MEDIUM:
-                hot.base.strange_hour = max(hot.base.strange_hour, float(hot.strange_peak))
-            hot.strange_peak = 0
-            if episode is not None and episode.told:
-                for network in episode.networks:
-                    hot.told[network] = (episode.told, at)
-                while len(hot.told) > self.rules.strangers:
-                    del hot.told[next(iter(hot.told))]
-            episode = hot.episode = Episode(at)
-        return episode
-
     def _weighed(
         self, hot: Hot, use: Use, at: float, r60: float, r10: float
     ) -> tuple[Finding, ...]:
@@ -297,7 +286,7 @@ class Watch:
         came = hot.novel[NETWORK].get(network)
         told = Told(
             *hot.volume_told,
-            network=self._told(hot, network, at),
+            network=hot.told_of(network, at),
             episode=episode.told if episode is not None else 0,
             episode_at=episode.told_at if episode is not None else 0.0,
         )
@@ -312,8 +301,3 @@ class Watch:
                 if hot.base.trust(ADDRESS, address, hot.tally.hour, self.rules) < 1:
                     self._neighbours.flag(address, use.key_id, at)
         return (finding(use, window, found, found.level),)
-
-    def _told(self, hot: Hot, network: str, at: float) -> int:
-        """The level at which a network was already told lately."""
-        rank, since = hot.told.get(network, (0, 0.0))
-        return rank if at - since < TOLD_SECONDS else 0

@@ -20,9 +20,8 @@ STRANGE = 2.5
 """Bits from which on a new value makes a use strange; below, the key is used to new ones."""
 
 FAILED = 400
-TOLD_SECONDS = 14 * 86400.0
 _VOLUME_SECONDS = 3 * 86400.0
-MEDIUM, HIGH = ThreatLevel.MEDIUM.rank, ThreatLevel.HIGH.rank
+HIGH = ThreatLevel.HIGH.rank
 
 Part = tuple[int, str]
 """A dimension of the baseline, and a value."""
