@@ -42,7 +42,7 @@ from twinguard.llm.ledger_book import Book
 from twinguard.parse import Event
 from twinguard.peppers import Peppers
 from twinguard.pipeline import Pipeline
-from twinguard.policy import Environment, Policy, Project
+from twinguard.policy import Environment, Policy, Project, Storm
 from twinguard.ports import Records
 from twinguard.standins.channels import Sinks
 from twinguard.standins.openai_admin import PROJECT as OPENAI_PROJECT
@@ -82,6 +82,7 @@ def e2e_policy(project: str) -> Policy:
         project=Project(id=project),
         openai=openai,
         gateway=replace(found.gateway, tokens_per_minute=10_000_000),
+        alerts=replace(found.alerts, storm=Storm(messages=1000)),
         security=replace(found.security, region_header="X-Client-Region", timeout_ms=2000),
         secrets={OPENAI_KEY: found.secrets[OPENAI_KEY]},
         neo4j=None,

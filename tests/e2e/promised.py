@@ -34,10 +34,15 @@ def of_theft(seen: TheftSeen, policy: Policy) -> Iterator[Promise]:
         "all of them" if not seen.bystanders else f"not: {_statuses(seen.bystanders)}",
     )
     finding = max(seen.incident["findings"], key=lambda one: Level(one["threat_level"].lower()))
-    facts = {"address": AWAY.address, "new_countries": [AWAY.country], "new_agents": [AWAY.agent]}
+    evidence = finding["evidence"]
+    facts = {
+        "address": AWAY.address in evidence["address"],
+        "country": AWAY.country in evidence["new_countries"],
+        "agent": any(one and one in AWAY.agent for one in evidence["new_agents"]),
+        "volume": evidence["strange_requests"] > 1,
+    }
     names = ", ".join(facts)
-    missing = [name for name, fact in facts.items() if finding["evidence"].get(name) != fact]
-    yield Promise("the incident has the evidence", names, ", ".join(missing) or names)
+    yield Promise("the incident has the evidence", names, ", ".join(n for n in facts if facts[n]))
     last = max(seen.incident["findings"], key=lambda one: one["timestamp"])
     yield Promise(
         "what the thief was served is counted",
@@ -129,15 +134,19 @@ def of_whole(place: Place) -> Iterator[Promise]:
     letters = len(place.records.find("dead_letters"))
     yield Promise("no message is given up", "0", str(letters))
     audit = place.records.find("audit")
-    begun = {one.id for one in audit if one.value["phase"] == "begun"}
+    begun = {one.id: one.value for one in audit if one.value["phase"] == "begun"}
     ended = {str(one.value["begun"]) for one in audit if one.value["phase"] == "ended"}
-    cut = len(begun - ended)
-    yield Promise(
-        "each effect on record has an end, but the killed ones", "at most 3 cut short",
-        "at most 3 cut short" if cut <= 3 else f"{cut} cut short",
-    )  # fmt: skip
+    cut = begun.keys() - ended
+    whole = {_what(begun[one]) for one in begun.keys() & ended}
+    taken_up = sum(_what(begun[one]) in whole for one in cut)
+    yield _share("effects that a death cut short are taken up", len(cut), taken_up)
     spent, told = place.ledger_spent(), place.told_spent()
     yield Promise("after the loss the ledger knows all that was spent", f"{told}", f"{spent}")
+
+
+def _what(entry: Mapping[str, object]) -> tuple[object, object]:
+    """What an audited effect does, and to which resource."""
+    return entry["action"], entry["resource"]
 
 
 def _once(

@@ -60,6 +60,7 @@ def spent(place: Place, customer: Caller) -> SpendSeen:
     for cost in (455, 410):
         place.tell(BUDGET, reading(cost))
     _hear(place, ears, seen, "passed 90 %", Channel.SLACK)
+    _hear(place, ears, seen, "delivered by slack again", Channel.EMAIL)
     seen.below = place.states()
     seen.breaker.append(_breaker(place))
     seen.shop.append(customer.ask().status)

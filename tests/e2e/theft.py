@@ -79,6 +79,8 @@ def stolen(place: Place, owner: Caller, others: list[Caller]) -> TheftSeen:
     _lift(place, key_id)
     place.until(lambda: owner.ask().status == OK, "the owner works again", 10, pause=0.3)
     seen.owner = [owner.ask().status for _ in range(4)]
+    import time
+    print("OWNER", time.monotonic(), [(a.where, a.status, round(a.begun,3), round(a.ended,3)) for a in owner.asked[-12:]])
     place.until(lambda: _heard(ears, seen, ends=True), "PagerDuty's page is resolved")
     _comes_back(seen)
     _lift(place, key_id)
@@ -112,6 +114,8 @@ def _while_the_store_is_down(place: Place, seen: TheftSeen, customer: Caller) ->
 
 def _lift(place: Place, key_id: str) -> None:
     why = ("--reason", "the leaked configuration is replaced", "--by", "e2e", "--apply")
+    import time
+    print("LIFT", time.monotonic())
     place.command("thefts", "unblock", "--env", "staging", "--key", key_id, *why)
 
 

@@ -109,13 +109,16 @@ class Watch:
         episode.next_check = episode.strange
 
     def rearm(self, key_id: str) -> None:
-        """Forget what was said of a key, so that it is said again: somebody lifted its block."""
+        """Forget what was said of a key, so that it is said again: somebody lifted its block.
+
+        Not of the owner's next use, though: the stranger has to come back for it."""
         if (hot := self._keys.get(key_id)) is not None:
             hot.told.clear()
             hot.volume_told = (0, 0.0)
             if hot.episode is not None:
                 hot.episode.told, hot.episode.told_at = 0, 0.0
                 hot.episode.next_check = hot.episode.strange
+                hot.episode.last -= self.rules.active_seconds + 1
 
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
