@@ -343,7 +343,6 @@ class Place:
     def last_words(self) -> str:
         """The ends of all logs."""
         logs = sorted(self.folder.glob("*.log"))
-        print(*self.carrier.deliveries, sep="\n")
         return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-900:]}" for log in logs)
 
     def ears(self) -> Ears:

@@ -68,7 +68,9 @@ def of_spend(seen: SpendSeen, policy: Policy) -> Iterator[Promise]:
     for rung in policy.budget.thresholds:
         is_cap = rung.level is Level.CRITICAL
         phrase = "is used up" if is_cap else f"passed {rung.percent:f} %"
-        yield _once(policy, f"{rung.percent:f} % spent is told once", phrase, seen.heard, rung.level)
+        yield _once(
+            policy, f"{rung.percent:f} % spent is told once", phrase, seen.heard, rung.level
+        )
     outage = [one.headline for one in seen.heard if "delivered by slack" in one.headline]
     yield Promise("people hear that Slack is dead, and back", "2", str(len(outage)))
     yield Promise("nothing is held below the cap", "0", str(_changed(seen.before, seen.below)))
@@ -81,7 +83,9 @@ def of_spend(seen: SpendSeen, policy: Policy) -> Iterator[Promise]:
     paused = held - stopped
     quiet = {r for r in paused if shown(seen.capped[r]) == "paused"}
     yield Promise("subscriptions that it holds are paused", _names(paused), _names(quiet))
-    yield Promise("kill -9 in the middle of the cap is survived", "killed", _killed(seen.was_killed))
+    yield Promise(
+        "kill -9 in the middle of the cap is survived", "killed", _killed(seen.was_killed)
+    )
     yield Promise(
         "the breaker opens at the cap, closes with the period",
         "closed, open, closed, closed",
@@ -171,9 +175,7 @@ def _is_critical(resource: Resource, policy: Policy) -> bool:
     return {**policy.services, **policy.subscriptions}[resource.short].critical
 
 
-def _put_back(
-    name: str, before: Mapping[Resource, str], after: Mapping[Resource, str]
-) -> Promise:
+def _put_back(name: str, before: Mapping[Resource, str], after: Mapping[Resource, str]) -> Promise:
     return _share(name, len(before), len(before) - _changed(before, after))
 
 

@@ -5,7 +5,6 @@ which the gateway finds the key, as Cloud Run mounts the version `current` of a 
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from pathlib import Path
 
@@ -65,4 +64,4 @@ class Mount:
         fresh = self._path.with_suffix(".new")
         with contextlib.suppress(OSError):
             fresh.write_bytes(value)
-            os.replace(fresh, self._path)
+            fresh.replace(self._path)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from e2e.place import OPENAI_KEY, Place
 from e2e.traffic import OK, Asked, Caller
-from twinguard.key_records import KeyJournal
 from twinguard.parse import Event
 
 SECRETS = "on_secret_event"
@@ -80,9 +79,3 @@ def _due(place: Place) -> Event:
         "timestamp": now.isoformat(),
     }
     return Event("", now, b"{}", attributes)
-
-
-def step_of(place: Place) -> str:
-    """How far the rotation is, as it is on record."""
-    state = KeyJournal(place.records, place.policy.retention).key(OPENAI_KEY).value
-    return str(state.step) if state is not None else "unknown"

@@ -6,6 +6,7 @@ Redis is killed meanwhile and started again, and so is the function that keeps i
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,8 +80,6 @@ def stolen(place: Place, owner: Caller, others: list[Caller]) -> TheftSeen:
     _lift(place, key_id)
     place.until(lambda: owner.ask().status == OK, "the owner works again", 10, pause=0.3)
     seen.owner = [owner.ask().status for _ in range(4)]
-    import time
-    print("OWNER", time.monotonic(), [(a.where, a.status, round(a.begun,3), round(a.ended,3)) for a in owner.asked[-12:]])
     place.until(lambda: _heard(ears, seen, ends=True), "PagerDuty's page is resolved")
     _comes_back(seen)
     _lift(place, key_id)
@@ -92,7 +91,8 @@ def _until_blocked(place: Place, seen: TheftSeen) -> None:
     place.until(lambda: seen.thief.ask().status == BLOCKED, "the thief is blocked", 30)
     first = seen.thief.asked[-1].ended
     for where, url in place.addresses.items():
-        place.until(lambda: seen.thief.ask_at(where, url).status == BLOCKED, f"{where} blocks", 10)
+        ask = functools.partial(seen.thief.ask_at, where, url)
+        place.until(lambda ask=ask: ask().status == BLOCKED, f"{where} blocks", 10)
         seen.blocked_after[where] = seen.thief.asked[-1].ended - first
 
 
@@ -114,15 +114,15 @@ def _while_the_store_is_down(place: Place, seen: TheftSeen, customer: Caller) ->
 
 def _lift(place: Place, key_id: str) -> None:
     why = ("--reason", "the leaked configuration is replaced", "--by", "e2e", "--apply")
-    import time
-    print("LIFT", time.monotonic())
     place.command("thefts", "unblock", "--env", "staging", "--key", key_id, *why)
 
 
 def _comes_back(seen: TheftSeen) -> None:
     """The thief tries what he still has."""
     statuses = [seen.thief.ask().status for _ in range(40)]
-    seen.thief_again = "blocked" if statuses[-1] == BLOCKED else f"served {statuses.count(OK)} times"
+    seen.thief_again = (
+        "blocked" if statuses[-1] == BLOCKED else f"served {statuses.count(OK)} times"
+    )
 
 
 def _refused(others: list[Caller], marks: list[int]) -> list[Asked]:

@@ -39,8 +39,8 @@ class Source(Struct, frozen=True, kw_only=True):
 class Theft(Struct, frozen=True, kw_only=True):
     """An incident. `restrained` and `told` are the ranks of the levels that were acted on and told.
 
-    `rotation` says what became of the key: asked of the rotation, or marked for its owner. `batches`
-    are the messages whose uses are in `sources`, the newest of them."""
+    `rotation` says what became of the key: asked of the rotation, or marked for its owner. The uses
+    in the messages `batches` (the newest of them) are counted in `sources`."""
 
     key_id: str
     opened_at: dt.datetime
