@@ -27,7 +27,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
-.PHONY: evaluate-detection plan-comment workflows-lint
+.PHONY: baseline evaluate-detection plan-comment workflows-lint
 .PHONY: gateway e2e
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: incident unblock
@@ -238,6 +238,11 @@ docs: $(VENV)/.cli ## Rewrite the tables of inputs and outputs in the modules' R
 
 schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README's table
 	@$(CLI).policies --write
+
+baseline: $(VENV)/.cli ## What is usual for keys: KEY=id shows, RESET=1 forgets, LOG="a.jsonl b.jsonl.gz" learns; FILE
+	$(if $(KEY)$(LOG),,$(error KEY=id or LOG=events.jsonl missing))
+	@$(CLI).baselines $(if $(LOG),learn $(LOG) $(ARGS),$(if $(RESET),reset,show) --key $(KEY)) \
+		$(if $(FILE),--file $(FILE))
 
 evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; JSON=1, ARGS="--misses"
 	@$(CLI).evaluate_detection $(if $(JSON),--json) $(ARGS)

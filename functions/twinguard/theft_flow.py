@@ -58,6 +58,8 @@ class TheftFlow(Flow):
 
     def on_usage(self, event: parse.Event, now: dt.datetime) -> Report:
         """Decide on a batch, and act on what it shows; Unavailable where that is not complete."""
+        if event.attributes.get("task") == usage.LIFT:
+            return self._lift_asked(event, now)
         batch = usage.read(event)
         if self.theft_journal.knows_batch(event.message_id):
             return Report(f"message {event.message_id} is known: changes nothing")
@@ -88,7 +90,7 @@ class TheftFlow(Flow):
         """End what holds a key back on a person's word; in words, what that was."""
         kept = self.theft_journal.theft(key_id)
         theft = kept.value or Theft(
-            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW, ended_at=now
+            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW
         )
         lifted = Restraint(
             key_id=key_id,
@@ -105,10 +107,27 @@ class TheftFlow(Flow):
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)
-        if kept.value is None or not kept.value.is_open:
+        if not theft.is_open:
             return f"{key_id} is not held back any more; no incident was open"
-        self._finish(kept, thefts.ended(kept.value, by, why, now), by, now)
-        return f"{key_id} is not held back any more; incident {kept.value.name} is over"
+        # Also where there was none: what was found before and is only heard of later is over too.
+        self._finish(kept, thefts.ended(theft, by, why, now), by, now)
+        if kept.value is None:
+            return f"{key_id} is not held back any more; no incident was open"
+        return f"{key_id} is not held back any more; incident {theft.name} is over"
+
+    def _lift_asked(self, event: parse.Event, now: dt.datetime) -> Report:
+        """Lift what a person asked for; a message from before a newer incident lifts nothing."""
+        asked = usage.lift(event)
+        theft = self.theft_journal.theft(asked.key_id).value
+        hours = dt.timedelta(hours=self.policy.events.max_age_hours)
+        is_newer = theft is not None and theft.is_open and theft.opened_at > event.published_at
+        if is_newer or event.published_at < now - hours:
+            return Report(f"the lift of {asked.key_id} came too late: changes nothing")
+        if self.theft_journal.knows_batch(event.message_id):
+            return Report(f"message {event.message_id} is known: changes nothing")
+        said = self.lift(asked.key_id, asked.by, asked.why, now, is_owner=asked.is_owner)
+        self.theft_journal.keep_batch(event.message_id, now)
+        return Report(said)
 
     def end_quiet(self, now: dt.datetime) -> tuple[str, ...]:
         """End the incidents of keys that have been quiet for long; their names."""

@@ -51,10 +51,13 @@ class TheftJournal(Journal):
 
     def named(self, name: str) -> Theft | None:
         """An incident by its name, or a key's newest one by the key's id."""
-        newest = self.theft(name.partition("/")[0]).value
-        if newest is None or "/" not in name or newest.name == name:
-            return newest
-        return self._read(PAST, name, Theft).value
+        key_id, slash, _ = name.rpartition("/")
+        newest = self.theft(name).value
+        if newest is None and slash and key_id:
+            newest = self.theft(key_id).value
+            if newest is not None and newest.name != name:
+                newest = self._read(PAST, name, Theft).value
+        return newest
 
     def knows_batch(self, message_id: str) -> bool:
         """True for a message that was dealt with to its end."""

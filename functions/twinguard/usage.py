@@ -48,7 +48,29 @@ class Batch(Struct, frozen=True):
     events: Annotated[tuple[UsageEvent, ...], Meta(min_length=1, max_length=MOST)]
 
 
-ready(Batch)
+class Lift(Struct, frozen=True, kw_only=True):
+    """A person's word that a key may be used again, for whoever reaches the counters.
+
+    They are in a private network, where people's machines are not."""
+
+    key_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    by: Annotated[str, Meta(min_length=1, max_length=200)]
+    why: Annotated[str, Meta(min_length=1, max_length=500)]
+    is_owner: bool = False
+
+
+LIFT = "lift"
+"""The attribute `task` of a message that holds a `Lift`."""
+
+ready(Batch, Lift)
+
+
+def lift(event: parse.Event) -> Lift:
+    """What a person asks for in a message."""
+    try:
+        return msgspec.json.decode(event.data, type=Lift)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as err:
+        raise BadEvent(f"the lift cannot be read: {err}") from err
 
 
 def read(event: parse.Event) -> tuple[UsageEvent, ...]:

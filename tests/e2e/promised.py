@@ -144,7 +144,7 @@ def of_whole(place: Place) -> Iterator[Promise]:
     whole = {_what(begun[one]) for one in begun.keys() & ended}
     taken_up = sum(_what(begun[one]) in whole for one in cut)
     yield _share("effects that a death cut short are taken up", len(cut), taken_up)
-    spent, told = place.ledger_spent(), place.told_spent()
+    spent, told = place.sums()
     yield Promise("after the loss the ledger knows all that was spent", f"{told}", f"{spent}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -30,6 +31,7 @@ def main() -> int:
     asked = _asked()
     console = Console(highlight=False)
     console.width = max(80, min(140, console.width))
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
     runs: list[Run] = []
     if not asked.json:
         console.print("The whole system: emulators, Redis, functions, two applications, a gateway.")

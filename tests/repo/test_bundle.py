@@ -56,6 +56,7 @@ def test_an_entry_point_starts_from_the_zip_alone(unpacked, entry_point):
         "TWINGUARD_POLICY": config.render(policy),
         "TWINGUARD_RECORDS": "firestore://demo-x/twinguard-staging",
         "TWINGUARD_ALERTS_TOPIC": "projects/demo-x/topics/alerts",
+        "TWINGUARD_COUNTERS": "rediss://10.80.0.3:6379?cluster=true&iam=true",
         "TWINGUARD_PUSH_AUTH": "iam",
         "TWINGUARD_PUSH_ACCOUNT": "push@demo-x.iam.gserviceaccount.com",
         "TWINGUARD_PUSH_AUDIENCE": "https://example.com",

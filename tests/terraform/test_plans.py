@@ -217,3 +217,6 @@ def test_commands_look_where_terraform_puts_things(workspace, environment):
 
     assert found == {name: given[name] for name in found}
     assert {"TWINGUARD_RECORDS", "TWINGUARD_ALERTS_TOPIC"} <= found.keys()
+    topics = workspace.plan(environment).of("google_pubsub_topic").values()
+    name = deployed.usage_topic(policy).rsplit("/", 1)[-1]
+    assert name in {topic["name"] for topic in topics}

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from threats import AGENT, AWAY, CALL, PLACES, START, owned, use
 from twinguard.cli.api_security import app
+from twinguard.cli.baselines import app as baselines
 from twinguard.cli.security_monitor import APISecurityMonitor, key_id_of
 from twinguard.decide.threats.values import ThreatLevel
 from twinguard.errors import Misconfigured
@@ -110,20 +111,94 @@ def test_keys_bring_their_quota(tmp_path):
         ('{"timestamp":"yesterday","key_id":"k"}', "RFC3339"),
         ('{"timestamp":"2026-11-01T08:00:00","key_id":"k"}', "no zone"),
         ("\udcff", "line 2"),
+        ("[" * 100_000, "line 2"),
+        ('{"timestamp":"2026-11-01T08:00:00Z","key_id":"k","status":1e999}', "line 2"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_refused_with_its_number(tmp_path, bad, why):
+def test_a_line_that_cannot_be_read_is_counted_or_refused_with_its_number(tmp_path, bad, why):
     events, output = tmp_path / "e.jsonl", tmp_path / "o.jsonl"
     text = f"{line(use(0))}\n{bad}\n{line(use(1))}\n"
     events.write_bytes(text.encode(errors="surrogateescape"))
-    refused = ran("--replay", events, "--output", output)
-    counted = ran("--replay", events, "--output", output, "--lenient")
+    refused = ran("--replay", events, "--output", output, "--strict")
+    counted = ran("--replay", events, "--output", output)
 
     assert refused.exit_code == 2
     assert f"{events}, line 2: " in refused.output
     assert why in refused.output
     assert counted.exit_code == 0
     assert "1 lines could not be read" in counted.output
+    assert f"{events}, line 2: " in counted.output
+
+
+def test_nobody_hides_behind_bytes_that_are_no_text(events, geo, tmp_path):
+    """A thief's agent with a bad byte in it, and a status written as text."""
+    plain, hostile = tmp_path / "plain.jsonl", tmp_path / "hostile.jsonl"
+    ran("--replay", events, "--geo", geo, "--output", plain)
+    changed = events.read_bytes().replace(b"curl/8.1", b"curl/8.1\xff\xfe")
+    events.write_bytes(changed.replace(b'"status": 200', b'"status": "200"'))
+    done = ran("--replay", events, "--geo", geo, "--output", hostile)
+
+    assert done.exit_code == 0
+    assert "could not be read" not in done.output
+    levels = [one["threat_level"] for one in written(hostile)]
+    assert levels == [one["threat_level"] for one in written(plain)] != []
+
+
+def test_huge_agents_and_paths_are_short_in_what_is_written(tmp_path):
+    events, output = tmp_path / "e.jsonl", tmp_path / "o.jsonl"
+    big = [
+        use(10.3 + n * SECOND, "x" * 90_000, f"Ü{n} " * 20_000, "/é" * 40_000) for n in range(20)
+    ]
+    events.write_text("\n".join(map(line, [*owned(10), *big])) + "\n")
+    done = ran("--replay", events, "--output", output)
+
+    assert done.exit_code == 0
+    assert written(output) != []
+    assert output.stat().st_size < 4000 * len(written(output))
+
+
+def test_places_of_unknown_kinds_and_unreadable_letters_do_no_harm(events, tmp_path):
+    geo, output = tmp_path / "geo.csv", tmp_path / "o.jsonl"
+    geo.write_bytes(
+        b"ip,country,network_kind,operator,note\n9.9.9.9,US,Residential_Proxy,Caf\xe9,x\n"
+        b"5.5.5.5,RU,quantum,Bulletproof,y\nnot an address,,,,\n"
+    )
+    done = ran("--replay", events, "--geo", geo, "--output", output)
+
+    assert done.exit_code == 0
+    assert written(output)[0]["evidence"]["new_countries"] == ["RU"]
+
+
+@pytest.mark.parametrize("harm", [lambda data: data[:-20], lambda data: data[:60] + b"\0" * 60])
+def test_a_damaged_archive_is_named(events, tmp_path, harm):
+    packed = tmp_path / "events.jsonl.gz"
+    packed.write_bytes(harm(gzip.compress(events.read_bytes())))
+    done = ran("--replay", packed, "--output", tmp_path / "o.jsonl")
+
+    assert done.exit_code == 2
+    assert f"{packed} cannot be read" in done.output
+
+
+def test_a_geo_field_without_end_is_named(events, tmp_path):
+    geo = tmp_path / "geo.csv"
+    geo.write_text("ip,country,network_kind,operator\n9.9.9.9,US,hosting," + "x" * 200_000 + "\n")
+    done = ran("--replay", events, "--geo", geo, "--report")
+
+    assert done.exit_code == 2
+    assert f"{geo} cannot be read" in done.output
+
+
+def test_events_come_from_standard_input(events, geo, tmp_path):
+    plain, piped = tmp_path / "plain.jsonl", tmp_path / "piped.jsonl"
+    ran("--replay", events, "--geo", geo, "--output", plain)
+    done = CliRunner().invoke(
+        app,
+        ["--replay", "-", "--geo", str(geo), "--output", str(piped)],
+        input=events.read_bytes(),
+    )
+
+    assert done.exit_code == 0
+    assert piped.read_bytes() == plain.read_bytes() != b""
 
 
 @pytest.mark.parametrize(
@@ -133,6 +208,9 @@ def test_a_line_that_cannot_be_read_is_refused_with_its_number(tmp_path, bad, wh
         (["--replay", "none.jsonl", "--report"], "none.jsonl cannot be read"),
         (["--replay", "none.jsonl"], "--output DETECTIONS.jsonl"),
         (["--replay", "none.jsonl.gz", "--continuous"], "does not grow"),
+        (["--api-key", "sk-xxxxx"], "rotate it"),
+        (["--replay", "none.jsonl", "--api-key", "AIzaSy"], "standard input"),
+        (["--replay", "-", "--api-key", "-"], "keep one"),
     ],
 )
 def test_what_is_missing_is_named(args, message, tmp_path, monkeypatch):
@@ -158,6 +236,21 @@ def test_a_key_is_reported_with_what_is_usual_for_it(events, geo):
     assert done.exit_code == 0
     assert '"typical_countries": [' in done.output
     assert "key-1" in done.output
+
+
+def test_a_replay_starts_from_what_was_learned(events, geo, tmp_path):
+    """The theft comes in a log of its own, where nothing is known of the key."""
+    learned, theft, output = (tmp_path / name for name in ("b.jsonl", "t.jsonl", "o.jsonl"))
+    theft.write_text("\n".join(map(line, THEFT)) + "\n")
+    taught = [str(one) for one in ("learn", events, "--geo", geo, "--file", learned)]
+    assert CliRunner().invoke(baselines, taught).exit_code == 0
+    ran("--replay", theft, "--geo", geo, "--output", output)
+    cold = written(output)
+    done = ran("--replay", theft, "--geo", geo, "--baselines", learned, "--output", output)
+
+    assert done.exit_code == 0
+    assert cold == []
+    assert {one["threat_level"] for one in written(output)} & {"HIGH", "CRITICAL"}
 
 
 def test_a_raw_key_is_read_from_standard_input_and_never_shown(events, monkeypatch):

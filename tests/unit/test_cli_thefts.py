@@ -129,5 +129,28 @@ def test_a_block_is_lifted_only_when_asked_for(desk):
     assert journal.theft(KEY).value.ended_why == "our new region"
 
 
+def test_far_from_the_counters_the_function_is_asked(desk, monkeypatch):
+    """People's machines are not in the counters' private network."""
+    sent = []
+
+    def publish(_, topic, data, attributes):
+        sent.append((topic, json.loads(data), attributes))
+        return "1"
+
+    monkeypatch.delenv("TWINGUARD_COUNTERS")
+    monkeypatch.setattr("twinguard.act.pubsub.TopicPublisher.publish", publish)
+    for_it = ("unblock", "--env", "staging", "--key", KEY, "--reason", "found", "--by", "ada")
+    said = run(*for_it, "--apply")
+
+    assert f"on_usage is asked to lift {KEY}" in said
+    assert sent == [
+        (
+            "projects/living-twin-staging/topics/twinguard-staging-usage-events",
+            {"key_id": KEY, "by": "ada", "why": "found", "is_owner": False},
+            {"task": "lift"},
+        )
+    ]
+
+
 def test_a_lift_needs_a_reason(desk):
     run("unblock", "--env", "staging", "--key", KEY, "--reason", " ", code=2)

@@ -311,6 +311,51 @@ def test_what_was_never_an_incident_can_be_lifted_too(here):
     assert here.held() is None
 
 
+def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(here):
+    later = NOW + dt.timedelta(minutes=5)
+    here.flow.lift(KEY, "eve", "it was us", later, is_owner=True)
+    here.take([counted(finding(ThreatLevel.CRITICAL))], later)
+
+    assert here.held(at=later) is None
+    assert here.topics.alerts == []
+
+
+def test_a_key_id_with_a_slash_names_its_incident_all_the_same(here):
+    here.take([counted(finding(key="a/b"), key="a/b")])
+    journal = here.flow.theft_journal
+
+    assert journal.named("a/b").key_id == "a/b"
+    assert journal.named(journal.named("a/b").name).key_id == "a/b"
+
+
+def asked(here, at, message_id="lift-1", **more):
+    data = msgspec.json.encode({"key_id": KEY, "by": "eve", "why": "it was us"} | more)
+    return here.flow.on_usage(Event(message_id, at, data, {"task": "lift"}), at)
+
+
+def test_a_person_without_a_way_to_the_counters_asks_the_function(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    later = NOW + dt.timedelta(minutes=5)
+    said = asked(here, later).decision
+
+    assert "is not held back any more; incident" in said
+    assert here.held(at=later) is None
+    assert "is known" in asked(here, later).decision
+
+
+def test_a_lift_from_before_a_newer_incident_lifts_nothing(here):
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+
+    assert "too late" in asked(here, NOW - dt.timedelta(minutes=1)).decision
+    assert here.held().curb is Curb.BLOCK
+
+
+@pytest.mark.parametrize("more", [{"why": ""}, {"key_id": ""}, {"is_owner": "yes"}])
+def test_a_lift_that_says_too_little_is_a_bad_event(here, more):
+    with pytest.raises(BadEvent, match="the lift cannot be read"):
+        asked(here, NOW, **more)
+
+
 def test_a_throttle_ends_by_itself_and_the_incident_after_a_quiet_day(here):
     here.take([counted(finding(ThreatLevel.HIGH))])
 

@@ -234,3 +234,73 @@ def test_a_single_request_is_never_enough():
     at = stranger(ADDRESS, NETWORK, COUNTRY, KIND, AGENT, strange=1)
 
     assert assess(ANY, at, baseline(), RULES).level is None
+
+
+def test_another_program_on_the_owners_machines_is_at_most_medium():
+    at = stranger(AGENT, PATH, strange=400, strange_hour=400.0, requests_hour=900.0, failed=9)
+    found = assess(ANY, replace(at, requests_60s=96.0, failed_paths=9), baseline(), RULES)
+    unlogged = assess(
+        replace(ANY, ip=""), replace(at, requests_60s=96.0, failed_paths=9), baseline(), RULES
+    )
+
+    assert found.bits >= RULES.high
+    assert found.level is ThreatLevel.MEDIUM
+    assert unlogged.level is ThreatLevel.HIGH
+
+
+def test_critical_takes_two_kinds_of_new():
+    much = {"strange": 900, "strange_hour": 900.0, "requests_hour": 1200.0, "changes": 4}
+    at = stranger(ADDRESS, NETWORK, kinds=(NetworkKind.EYEBALL,), **much)
+    one = assess(ANY, replace(at, requests_60s=480.0), baseline(), RULES)
+    two = assess(
+        ANY, replace(at, requests_60s=480.0, novel=novel(ADDRESS, NETWORK, KIND)), baseline(), RULES
+    )
+
+    assert one.bits >= RULES.critical
+    assert (one.level, two.level) == (ThreatLevel.HIGH, ThreatLevel.CRITICAL)
+
+
+def test_servers_of_the_usual_program_are_a_rollout():
+    seen = [dict(values) for values in baseline().seen]
+    seen[KIND] = {"hosting": [0, 480, 20]}
+    known = baseline(seen=seen)
+    at = stranger(ADDRESS, NETWORK, kinds=(NetworkKind.HOSTING,))
+    same = geographic_anomaly(ANY, at, known, RULES)
+    other = geographic_anomaly(ANY, replace(at, novel=novel(ADDRESS, NETWORK, AGENT)), known, RULES)
+    line = geographic_anomaly(ANY, replace(at, kinds=(NetworkKind.EYEBALL,)), known, RULES)
+
+    assert same.parts["servers_with_the_usual_agent"] == -4.0
+    assert "servers_with_the_usual_agent" not in other.parts
+    assert "servers_with_the_usual_agent" not in line.parts
+
+
+def test_strangers_of_a_launch_weigh_less_because_the_known_sources_grow_too():
+    at = stranger(ADDRESS, NETWORK, strange=300, strange_hour=300.0, requests_hour=700.0)
+    launch = usage_spike(ANY, at, baseline(), RULES)
+    raid = usage_spike(ANY, replace(at, requests_hour=400.0), baseline(), RULES)
+
+    assert launch.parts["known_sources_grow_too"] == -4.0
+    assert "known_sources_grow_too" not in raid.parts
+
+
+def test_a_key_that_was_never_with_people_does_not_move_like_one():
+    away = stranger(NETWORK, known_at=AT - 3600, kinds=(NetworkKind.EYEBALL,))
+    seen = [dict(values) for values in baseline().seen]
+    seen[KIND] = {"eyeball": [0, 480, 20]}
+    calm = {"avg_requests_per_hour": 1.0}
+    person = concurrent_usage(ANY, away, baseline(seen=seen, **calm), RULES)
+    machine = concurrent_usage(ANY, away, baseline(**calm), RULES)
+
+    assert person.parts == {"a_person_may_have_moved": -2.5}
+    assert machine.parts == {}
+
+
+def test_a_young_key_takes_more_bits_and_more_requests():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, KIND, AGENT, strange=8, strange_hour=8.0)
+    old, young = baseline(), baseline(since=HOUR - 12)
+    told, waited = assess(ANY, at, old, RULES), assess(ANY, at, young, RULES)
+
+    assert told.needed == (RULES.low, RULES.medium, RULES.high, RULES.critical)
+    assert waited.needed == tuple(limit + RULES.young_bits * 0.75 for limit in told.needed)
+    assert told.level in {ThreatLevel.HIGH, ThreatLevel.CRITICAL}
+    assert waited.level in {None, ThreatLevel.LOW}

@@ -318,3 +318,34 @@ def test_a_runner_of_the_usual_cloud_is_no_thief():
     watch, _ = watching(uses)
 
     assert seen(watch, [use(14.4, RUNNER), use(14.41, RUNNER)]) == []
+
+
+def test_an_uptime_checker_that_asks_for_health_is_neither_strange_nor_learned():
+    watch, _ = watching(owned())
+    probes = [use(14.3 + n / 288, AWAY, "Uptime/1.0", "/healthz") for n in range(400)]
+
+    assert seen(watch, probes) == []
+    assert "bulletproof" not in watch.baseline("key-1").seen[NETWORK]
+    assert worst(seen(watch, [replace(one, at=probes[-1].at) for one in THEFT])) >= 3
+
+
+def test_keys_of_one_owner_move_together_and_are_no_list():
+    """The same source on five keys counts only where they are at home in different places."""
+    found = {}
+    for name, homes in (("one", [HOME] * 5), ("five", [f"9.9.{n}.9" for n in range(5)])):
+        uses = [
+            replace(one, key_id=f"key-{n}", ip=home)
+            for one in owned()
+            for n, home in enumerate(homes)
+        ]
+        watch, _ = watching(uses)
+        moved = [
+            use(14.3 + (5 * step + n) * SECOND, AWAY, key_id=f"key-{n}")
+            for step in range(6)
+            for n in range(5)
+        ]
+        others = [f.evidence["reasons"] for f in seen(watch, moved)]
+        found[name] = max(reasons.get("same_source_on_other_keys", 0.0) for reasons in others)
+
+    assert found["one"] == 0.0
+    assert found["five"] > 2

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from twinguard.cli import api_security_files as files
+from twinguard.cli.baselines import read, words
 from twinguard.cli.exits import exiting
 from twinguard.cli.security_monitor import key_id_of
 from twinguard.config import environment_named
@@ -24,6 +25,9 @@ from twinguard.errors import Misconfigured
 from twinguard.peppers import Peppers
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+_RAW = ("sk-", "sk_", "aiza", "xai-", "gsk_", "hf_", "ya29.", "tg_")
+"""How raw keys begin; a key id begins with hexadecimal digits."""
 
 COLOURS = {
     ThreatLevel.CRITICAL: "bold red",
@@ -37,9 +41,14 @@ COLOURS = {
 def main(
     *,
     environment: Annotated[str, typer.Option(help="production, staging, development, ci.")] = "",
-    replay: Annotated[Path | None, typer.Option(help="Events to read, JSONL or JSONL.gz.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Events: JSONL, JSONL.gz, - for standard input.")
+    ] = None,
     keys: Annotated[Path | None, typer.Option(help="Keys with quotas, JSONL.")] = None,
     geo: Annotated[Path | None, typer.Option(help="CSV: ip,country,network_kind,operator.")] = None,
+    baselines: Annotated[
+        Path | None, typer.Option(help="Start from what `make baseline` learned.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write findings to this file, JSONL.")] = None,
     api_key: Annotated[
         str, typer.Option(help="Only this key id; - reads a key from standard input.")
@@ -52,8 +61,8 @@ def main(
         bool, typer.Option("--simulate", help="Run documented attacks on made-up traffic.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of --simulate.")] = 1,
-    lenient: Annotated[
-        bool, typer.Option("--lenient", help="Count lines that cannot be read, and go on.")
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first line that cannot be read.")
     ] = False,
 ) -> None:
     """Find stolen API keys in recorded or growing logs of requests.
@@ -64,29 +73,35 @@ def main(
 
     Exit codes: 0 done, 2 wrong usage or a file that cannot be read."""
     with exiting():
+        _refuse_raw(api_key)
         name = environment_named(environment).value if environment else ""
         if simulate:
             _simulate(seed)
             return
         if replay is None:
-            raise Misconfigured("name what to read: --replay EVENTS.jsonl, or use --simulate")
+            raise Misconfigured(
+                "name what to read: --replay EVENTS.jsonl, - for standard input, or use --simulate"
+            )
+        if api_key == "-" and str(replay) == "-":
+            raise Misconfigured("--api-key - and --replay - both read standard input; keep one")
         if output is None and not (report or continuous or api_key):
             raise Misconfigured(
                 "name where findings go: --output DETECTIONS.jsonl; or --report for a summary"
             )
         only = _only(api_key)
         known = files.keys_of(keys, name)
-        watch = Watch(known.values(), files.places_of(geo))
+        learned = read(baselines) if baselines is not None else {}
+        watch = Watch(known.values(), files.places_of(geo), baselines=learned)
         source = files.Events(
             replay,
-            is_lenient=lenient,
+            is_strict=strict,
             is_followed=continuous,
             skipped=frozenset() if not name else files.others(keys, name),
         )
         found = _run(watch, source, output, only, is_live=continuous)
         if report or api_key:
             _report(watch, found, only)
-        _tell(watch, source, found, output)
+        _tell(watch, source, found, output, only)
 
 
 def _run(
@@ -109,6 +124,14 @@ def _run(
             if not is_live:
                 raise
     return found
+
+
+def _refuse_raw(api_key: str) -> None:
+    if api_key.lower().startswith(_RAW):
+        raise Misconfigured(
+            "--api-key takes a key id; what was given looks like a key itself, which now stands in"
+            " the shell's history: rotate it, and pass keys by --api-key - on standard input"
+        )
 
 
 def _only(api_key: str) -> str:
@@ -150,21 +173,19 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
     console.print(table)
     if only and (baseline := watch.baseline(only)) is not None:
         console.print_json(
-            data={
-                "avg_requests_per_hour": round(baseline.avg_requests_per_hour, 1),
-                "typical_hours": baseline.typical_hours,
-                "typical_countries": baseline.typical_countries,
-                "typical_ips": baseline.typical_ips[:10],
-                "max_concurrent_ips": baseline.max_concurrent_ips,
-            }
+            data={name: value for name, value in words(baseline).items() if name != "learned"}
         )
 
 
-def _tell(watch: Watch, source: files.Events, found: list[Finding], output: Path | None) -> None:
+def _tell(
+    watch: Watch, source: files.Events, found: list[Finding], output: Path | None, only: str
+) -> None:
     levels = Counter(finding.threat_level for finding in found)
     counted = ", ".join(f"{levels[level]} {level}" for level in reversed(ThreatLevel))
     where = f" in {output}" if output else ""
     typer.echo(f"{source.read:,} events, {len(found)} findings{where}: {counted}", err=True)
+    if only and watch.baseline(only) is None:
+        typer.echo(f"no event of key {only}; --report without --api-key lists keys", err=True)
     if source.unreadable:
         typer.echo(f"{source.unreadable} lines could not be read; first: {source.first}", err=True)
     if watch.late:

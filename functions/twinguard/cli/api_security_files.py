@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read events, keys and places from files, and write findings: the replay contract.
 
-A line that cannot be read is refused with its number, or counted where the caller says so."""
+A log is hostile: a line with bad bytes is read as far as it can be, one that cannot be read is
+counted, so that nobody hides behind it; strict reading refuses both with their numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ import csv
 import datetime as dt
 import gzip
 import os
+import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,16 +31,17 @@ from twinguard.readers import ready
 _HEADER = ("ip", "country", "network_kind", "operator")
 _EVERY = 20_000
 _POLL_SECONDS = 0.5
+_LONGEST = 1 << 20
+"""A longer line is not looked at twice."""
+
 _KINDS = {kind.value: kind for kind in NetworkKind} | {
-    "datacenter": NetworkKind.HOSTING,
-    "cloud": NetworkKind.HOSTING,
-    "residential": NetworkKind.EYEBALL,
-    "isp": NetworkKind.EYEBALL,
-    "cellular": NetworkKind.MOBILE,
-    "corporate": NetworkKind.BUSINESS,
-    "enterprise": NetworkKind.BUSINESS,
-    "vpn": NetworkKind.PROXY,
-    "tor": NetworkKind.PROXY,
+    **dict.fromkeys(("datacenter", "data center", "cloud", "cdn", "server"), NetworkKind.HOSTING),
+    **dict.fromkeys(("residential", "isp", "broadband", "consumer"), NetworkKind.EYEBALL),
+    **dict.fromkeys(("cellular", "wireless", "cell"), NetworkKind.MOBILE),
+    **dict.fromkeys(
+        ("corporate", "enterprise", "office", "education", "government"), NetworkKind.BUSINESS
+    ),
+    **dict.fromkeys(("vpn", "tor", "anonymizer", "relay", "residential proxy"), NetworkKind.PROXY),
 }
 
 
@@ -68,11 +72,11 @@ class Events:
         self,
         path: Path,
         *,
-        is_lenient: bool = False,
+        is_strict: bool = False,
         is_followed: bool = False,
         skipped: frozenset[str] = frozenset(),
     ) -> None:
-        self.path, self.is_lenient, self.is_followed = path, is_lenient, is_followed
+        self.path, self.is_strict, self.is_followed = path, is_strict, is_followed
         self.read = self.unreadable = 0
         self.first = ""
         self._skipped = skipped
@@ -83,7 +87,7 @@ class Events:
     def watched(self, console: Console) -> Iterator[Iterator[Use]]:
         """The events, with a progress bar where a person watches."""
         with _opened(self.path) as (raw, lines):
-            if self.is_followed or not console.is_terminal:
+            if self.is_followed or not console.is_terminal or raw is lines is sys.stdin.buffer:
                 yield self._uses(lines, lambda: None)
                 return
             columns = (TextColumn("replaying"), BarColumn(), TaskProgressColumn())
@@ -101,9 +105,10 @@ class Events:
             try:
                 event = decode(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as err:
-                if line.strip():
-                    self._refused(number, str(err))
-                continue
+                mended = self._mended(number, line, err)
+                if mended is None:
+                    continue
+                event = mended
             at = event.timestamp
             if at.tzinfo is None:
                 self._refused(number, "timestamp has no zone; write it like 2026-11-01T08:00:00Z")
@@ -121,7 +126,7 @@ class Events:
             )
 
     def _lines(self, lines: IO[bytes]) -> Iterator[bytes]:
-        if not self.is_followed:
+        if not self.is_followed or lines is sys.stdin.buffer:
             yield from lines
             return
         kept = b""
@@ -133,10 +138,21 @@ class Events:
             else:
                 time.sleep(_POLL_SECONDS)
 
+    def _mended(self, number: int, line: bytes, err: Exception) -> Event | None:
+        """The event of a line with bad bytes or numbers as text; None where nothing helps."""
+        if line.strip() and not self.is_strict and len(line) <= _LONGEST:
+            try:
+                return _LOOSE.decode(line.decode("utf-8", "replace"))
+            except msgspec.MsgspecError as why:
+                err = why
+        if line.strip():
+            self._refused(number, str(err))
+        return None
+
     def _refused(self, number: int, why: str) -> None:
         text = f"{self.path}, line {number}: {why}"
-        if not self.is_lenient:
-            raise Misconfigured(f"{text}; mend the line, or count such lines with --lenient")
+        if self.is_strict:
+            raise Misconfigured(f"{text}; mend the line, or leave out --strict to go on without it")
         self.unreadable += 1
         self.first = self.first or text
 
@@ -165,8 +181,8 @@ def places_of(path: Path | None) -> Callable[[str], Place | None]:
         return lambda _: None
     found: dict[str, Place] = {}
     shared: dict[tuple[str, ...], Place] = {}
-    with _readable(path), path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.reader(stream)
+    with _readable(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+        rows = csv.reader(line.replace("\0", "") for line in stream)
         header = tuple(name.strip() for name in next(rows, []))
         if header[: len(_HEADER)] != _HEADER:
             raise Misconfigured(f"{path}: the first line must be {','.join(_HEADER)}")
@@ -178,7 +194,8 @@ def places_of(path: Path | None) -> Callable[[str], Place | None]:
             what = tuple(row[1:4])
             place = shared.get(what)
             if place is None:
-                kind = _KINDS.get(row[2].strip().lower(), NetworkKind.UNKNOWN)
+                word = row[2].strip().lower().replace("_", " ")
+                kind = _KINDS.get(word, NetworkKind.UNKNOWN)
                 place = shared[what] = Place(row[1].strip(), kind, row[3].strip())
             found[normal_address(row[0])] = place
     return found.get
@@ -224,6 +241,9 @@ def _key_lines(path: Path | None) -> Iterable[KeyLine]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """The file, and its lines."""
+    if str(path) == "-":
+        yield sys.stdin.buffer, sys.stdin.buffer
+        return
     with _readable(path), path.open("rb") as raw:
         lines: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
         yield raw, lines
@@ -233,10 +253,11 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError) as err:
+    except (OSError, EOFError, zlib.error, csv.Error) as err:
         raise Misconfigured(f"{path} cannot be read: {err}") from err
 
 
 _EVENT = msgspec.json.Decoder(Event)
+_LOOSE = msgspec.json.Decoder(Event, strict=False)
 _KEY = msgspec.json.Decoder(KeyLine)
 ready(Event, KeyLine)

@@ -23,3 +23,8 @@ def settings(policy: Policy, environ: Mapping[str, str]) -> dict[str, str]:
         "TWINGUARD_ALERTS_TOPIC": f"projects/{project}/topics/{name}-alerts",
     }
     return deployed | own
+
+
+def usage_topic(policy: Policy) -> str:
+    """Where `on_usage` of a deployed environment listens."""
+    return f"projects/{policy.project.id}/topics/twinguard-{policy.environment}-usage-events"

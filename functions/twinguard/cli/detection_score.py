@@ -12,13 +12,25 @@ from statistics import median
 
 from msgspec import Struct, field
 
-from twinguard.standins.traffic import Theft
-from twinguard.standins.traffic_keys import Key
+from twinguard.standins.traffic import Named, Theft
 
 _AFTER = 86400.0
 """What is found on a key within a day of its theft's end is about the theft."""
 
 _MEDIUM, _HIGH, _CRITICAL = 2, 3, 4
+
+LINES = (
+    "core ≥ MEDIUM",
+    "core ≥ HIGH",
+    "evasive ≥ MEDIUM",
+    "evasive ≥ HIGH",
+    "median time to HIGH",
+    "served before HIGH",
+    "key-days, wrong HIGH+",
+    "key-days, any wrong",
+    "wrong CRITICAL / million",
+)
+"""What `Sums.summary` says."""
 
 
 class Case(Struct, frozen=True):
@@ -91,6 +103,21 @@ class Sums(Struct):
             "false_critical_per_million": 1e6 * self.false_critical / max(1, self.benign),
         }
 
+    def summary(self) -> tuple[str, ...]:
+        """In the order of LINES: thefts found, how fast, what was served, what was wrong."""
+        core = _figures([case for case in self.cases if case.is_core])
+        evasive = _figures([case for case in self.cases if not case.is_core])
+        both, days = _figures(self.cases), max(1, self.key_days)
+        shares = (core.medium, core.high, evasive.medium, evasive.high)
+        return (
+            *(f"{100 * share:.1f} %" for share in shares),
+            f"{both.seconds_to_high:.0f} s",
+            f"{100 * both.served:.1f} %",
+            f"{100 * self.false.get(_HIGH, 0) / days:.2f} %",
+            f"{100 * self.false.get(1, 0) / days:.2f} %",
+            f"{1e6 * self.false_critical / max(1, self.benign):.2f}",
+        )
+
     def rows(self) -> Iterable[tuple[str, ...]]:
         """A line for each kind, for the groups, and for all."""
         kinds = dict.fromkeys(case.kind for case in self.cases)
@@ -117,7 +144,7 @@ def scored(
     benign: int,
     key_days: int,
     seed: int,
-    keys: Sequence[Key],
+    keys: Sequence[Named],
 ) -> Score:
     """One seed's findings against its thefts."""
     spans = [

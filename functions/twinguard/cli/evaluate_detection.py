@@ -15,14 +15,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from twinguard.cli.detection_score import Score, Sums, scored
+from twinguard.cli.detection_score import LINES, Score, Sums, scored
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import KeyFacts, NetworkKind, Place, Use
 from twinguard.standins.literal_rules import LiteralRules
+from twinguard.standins.second_traffic import second_traffic
 from twinguard.standins.traffic import traffic
 
-DEV_SEEDS = "1-6"
-HELD_BACK = "101-106"
+DEV_SEEDS = "1-4"
+HELD_BACK = "201-204"
 """Nothing was tuned on these."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -30,9 +31,13 @@ Told = tuple[float, str, int]
 """When, which key, which level's rank."""
 
 
-def run(seed: int, days: int, keys: int, rounds: int) -> tuple[Score, Score]:
-    """What detection and what the literal rules find in one seed's traffic."""
-    made = traffic(seed, days, keys, rounds=rounds)
+AUTHORS = {"first author": traffic, "second author": second_traffic}
+"""Two generators that share no habits: see `standins`."""
+
+
+def run(author: str, seed: int, days: int, keys: int, rounds: int) -> tuple[Score, Score]:
+    """What detection and what the literal rules find in one seed of an author's traffic."""
+    made = AUTHORS[author](seed, days, keys, rounds=rounds)
     geo = made.world.geo
 
     def place_of(ip: str) -> Place | None:
@@ -80,9 +85,15 @@ def main(
     found: dict[str, Sums] = {}
     wrong: list[str] = []
     groups = {"seeds": _numbers(seeds), "held back": _numbers(held_back)}
-    jobs = [(name, seed) for name, group in groups.items() for seed in group]
+    jobs = [
+        (f"{author}, {name}", author, seed)
+        for author in AUTHORS
+        for name, group in groups.items()
+        for seed in group
+    ]
     with ProcessPoolExecutor(2) as pool:
-        results = pool.map(run, *zip(*((s, days, keys, rounds) for _, s in jobs), strict=True))
+        work = zip(*((author, s, days, keys, rounds) for _, author, s in jobs), strict=True)
+        results = pool.map(run, *work)
         watched = track(
             zip(jobs, results, strict=True),
             "evaluating",
@@ -90,23 +101,26 @@ def main(
             console=Console(stderr=True),
             transient=True,
         )
-        for (name, _), (ours, theirs) in watched:
+        for (name, _, _), (ours, theirs) in watched:
             found.setdefault(f"detection, {name}", Sums()).add(ours)
-            found.setdefault(f"strategy.md's rules, {name}", Sums()).add(theirs)
+            found.setdefault(f"literal rules, {name}", Sums()).add(theirs)
             wrong += [f"{name}: {line}" for line in ours.notes]
     if as_json:
         typer.echo(msgspec.json.encode({name: sums.figures() for name, sums in found.items()}))
         return
     console = Console()
     for name, sums in found.items():
-        console.print(_table(name, sums))
+        if name.startswith("detection"):
+            console.print(_table(name, sums))
+    for author in AUTHORS:
+        console.print(_compared(author, found))
     if misses:
         console.print(*wrong, sep="\n", markup=False)
 
 
 def simulated(seed: int) -> None:
     """Documented attacks on one seed's traffic, as a table."""
-    ours, _ = run(seed, 14, 54, 1)
+    ours, _ = run("first author", seed, 14, 54, 1)
     sums = Sums()
     sums.add(ours)
     Console().print(_table(f"simulated traffic, seed {seed}", sums))
@@ -120,6 +134,17 @@ def _table(name: str, sums: Sums) -> Table:
         table.add_row(*row)
     for line in sums.false_rows():
         table.add_row(*line)
+    return table
+
+
+def _compared(author: str, found: dict[str, Sums]) -> Table:
+    """Detection and strategy.md's literal rules, line by line."""
+    table = Table(title=f"{author}, compared", title_justify="left")
+    names = sorted(name for name in found if f", {author}, " in name)
+    for column in ("", *(name.replace(f", {author}, ", "\n") for name in names)):
+        table.add_column(column, justify="right" if column else "left")
+    for row in zip(LINES, *(found[name].summary() for name in names), strict=True):
+        table.add_row(*row)
     return table
 
 

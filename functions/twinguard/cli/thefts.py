@@ -6,17 +6,21 @@ codes: 0 done or planned, 2 wrong usage, 3 unavailable."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Annotated
 
+import msgspec
 import typer
 from msgspec.structs import replace
 
 from twinguard.cli import thefts_output as output
+from twinguard.cli.deployed import usage_topic
 from twinguard.cli.desk import DONE, Apply, AsJson, By, Desk, Env, at_desk
 from twinguard.decide.restraints import Curb
 from twinguard.errors import Misconfigured
 from twinguard.theft_flow import TheftFlow
+from twinguard.usage import LIFT, Lift
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
@@ -60,11 +64,14 @@ def unblock(
     by: By = "",
     as_json: AsJson = False,
 ) -> None:
-    """Lift a block or a throttle on every instance, and end the incident."""
+    """Lift a block or a throttle on every instance, and end the incident.
+
+    Where TWINGUARD_COUNTERS is not set, `on_usage` is asked to: it reaches the private network."""
     with at_desk(env, by) as desk:
         if not reason.strip():
             raise Misconfigured("say why the key may be used again: --reason 'found and fixed'")
-        flow = _flow(desk, needs_counters=True)
+        is_near = bool(os.environ.get("TWINGUARD_COUNTERS"))
+        flow = _flow(desk, needs_counters=is_near)
         theft = flow.theft_journal.theft(key).value
         held = theft.held if theft is not None and theft.is_open else None
         is_held = held is not None and held.curb is not Curb.NONE
@@ -80,6 +87,12 @@ def unblock(
             output.plan(f"unblock {key} in {desk.name}: {reason}", lines, as_json=as_json)
         if not apply:
             raise typer.Exit(DONE)
+        if not is_near:
+            asked = Lift(key_id=key, by=desk.by, why=reason, is_owner=owner)
+            topic = usage_topic(desk.pipeline.policy)
+            flow.ports.publisher.publish(topic, msgspec.json.encode(asked), {"task": LIFT})
+            output.done(f"on_usage is asked to lift {key}, which takes seconds", as_json=as_json)
+            return
         said = flow.lift(key, desk.by, reason, desk.now, is_owner=owner)
         told = "" if desk.tells else "; nobody was told: TWINGUARD_ALERTS_TOPIC is not set"
         output.done(said + told, as_json=as_json)
@@ -87,14 +100,12 @@ def unblock(
 
 def _flow(desk: Desk, *, needs_counters: bool = False) -> TheftFlow:
     """The flow over the desk's ports; the counters are those of the settings."""
-    import os
-
     from twinguard.places import Places
     from twinguard.wiring import counters_from
 
     counters = counters_from(os.environ, Places()) if needs_counters else None
     ports = desk.pipeline.ports
-    if not desk.tells:
+    if not desk.tells and needs_counters:
         ports = replace(ports, publisher=_Nobody())
     return TheftFlow(desk.pipeline.policy, ports, counters)
 

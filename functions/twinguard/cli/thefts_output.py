@@ -58,8 +58,8 @@ def report(theft: Theft, policy: Policy, now: dt.datetime, *, as_json: bool) -> 
         say(f"  {found.timestamp:%Y-%m-%d %H:%M:%S}  {found.threat_level:8} {_words(found)}")
     say("")
     say("Evidence of the worst finding")
-    worst = max(theft.findings, key=lambda one: one.threat_level.rank)
-    for name, fact in list(worst.evidence.items())[:_SHOWN]:
+    worst = max(theft.findings, key=lambda one: one.threat_level.rank, default=None)
+    for name, fact in list(worst.evidence.items())[:_SHOWN] if worst else ():
         say(f"  {name.replace('_', ' '):38} {_clean(_fact(fact))}")
     _served(theft)
     say("Next steps")

@@ -9,9 +9,10 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from twinguard.standins.traffic_attacks import CORE, EVASIVE, Attack, Thief
-from twinguard.standins.traffic_keys import DAY, Key
+from twinguard.standins.traffic_keys import DAY, HOUR, Key
 from twinguard.standins.traffic_shapes import SHAPES
 from twinguard.standins.traffic_world import Event, World, drawn
 
@@ -20,6 +21,19 @@ BEGIN = 1_788_220_800.0
 
 MOST = 6000
 """Requests of one attack that are made: later ones would tell nothing more."""
+
+
+class Places(Protocol):
+    """What is known of addresses: country, kind and operator."""
+
+    geo: dict[str, tuple[str, str, str]]
+
+
+class Named(Protocol):
+    """A key with its owner's shape."""
+
+    name: str
+    shape: str
 
 
 @dataclass
@@ -38,8 +52,8 @@ class Theft:
 class Traffic:
     """Everything of one seed. Iterate `events` once."""
 
-    world: World
-    keys: list[Key]
+    world: Places
+    keys: Sequence[Named]
     thefts: list[Theft]
     events: Iterator[Event]
 
@@ -53,8 +67,8 @@ def traffic(
 ) -> Traffic:
     """Keys of all shapes, and every attack `rounds` times, each on another key if there are some.
 
-    A third of the keys is never attacked; the first attacks come when there is half a day of
-    past, the last when there are three weeks."""
+    A third of the keys is never attacked; the first attacks come hours after a key's first use, the
+    last when there are three weeks of past."""
     chance = drawn(f"traffic {seed}")
     world = World(seed)
     shapes = list(SHAPES)
@@ -70,7 +84,8 @@ def traffic(
     for number, attack in enumerate(planned):
         key = victims[number % len(victims)]
         earliest = chance.choice((0.5, 2, 5, 8))
-        at = chance.uniform(earliest, days - 2) * DAY
+        used = next((hour for hour in range(days * 24) if key.rate(hour * HOUR + 1) > 0), 0)
+        at = max(chance.uniform(earliest, days - 2) * DAY, (used + 6) * HOUR)
         name = f"{attack.__name__}-{number}"
         others = [other for other in owners if other is not key]
         thief = Thief(name, key, others, at, f"{seed} {name}")
@@ -82,8 +97,9 @@ def traffic(
             thefts.append(theft)
             streams.append(stolen)
     own = [key.events() for key in owners]
-    return Traffic(world, owners, thefts, _moved(heapq.merge(*own, *streams)))
+    return Traffic(world, owners, thefts, moved(heapq.merge(*own, *streams), BEGIN))
 
 
-def _moved(events: Iterator[Event]) -> Iterator[Event]:
-    return (event._replace(at=BEGIN + event.at) for event in events)
+def moved(events: Iterator[Event], begin: float) -> Iterator[Event]:
+    """Events from some moment on instead of from zero."""
+    return (event._replace(at=begin + event.at) for event in events)

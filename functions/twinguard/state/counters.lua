@@ -374,6 +374,8 @@ local function observe()
   end
   if q.strange then
     is_due, is_news = stranger(s, q, at)
+  elseif q.idle then
+    is_due = false -- it says nothing of whose use it is
   elseif q.novel then
     is_due = known(s, q, at)
   else
@@ -473,7 +475,8 @@ local function accept()
     s[KINDS] = ''
     write(s)
   end
-  return { s and s[HOUR] or 0, call('GET', ID .. 'base') or '', cmsgpack.pack(found) }
+  local rest = cmsgpack.pack({ found, s and s[QUIET_PEAK] or 0 })
+  return { s and s[HOUR] or 0, call('GET', ID .. 'base') or '', rest }
 end
 
 local WORDS = { observe = observe, settle = settle, teach = teach, neighbours = neighbours,

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counters in Redis: one script call for each request, shared by all instances.
 
-The script (`counters.lua`) moves a key's state on and says what a decision needs; what is decided
-is pure and the same as in `decide/threats/memory.py`. Once an hour a key's baseline is learned by
-whoever is handed the hour that ended; a process that dies with it is followed by another."""
+`counters.lua` moves a key's state on and says what a decision needs; the decision is pure and the
+same as in `decide/threats/memory.py`. Who is handed an hour that ended learns from it (ADR 10)."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import msgpack
 
-from twinguard.counters import BLOCKED_KEYS, Answer
+from twinguard.counters import Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, Baseline, encoded
@@ -36,6 +34,7 @@ from twinguard.readers import ready
 from twinguard.state import redis_watch as rw
 from twinguard.state import redis_words as words
 from twinguard.state.redis_calls import RedisCalls, Script
+from twinguard.state.redis_families import Families
 from twinguard.state.redis_restraints import RedisRestraints, read_restraint
 from twinguard.state.redis_watch import Known, Weighed, named, packed
 
@@ -44,7 +43,9 @@ if TYPE_CHECKING:
 
 DONE, STALE, CLOSED, SEED, BLOCKED, THROTTLED, OLD = range(7)
 _TURNS = 6
-_KNOWN = 50_000
+_KNOWN = 5_000
+"""Keys whose baselines a process remembers; one costs some ten kilobytes."""
+
 _HOMES = 20_000
 _HOME_DAYS = 3
 ready(Restraint)
@@ -62,11 +63,12 @@ class RedisCounters:
         self._facts = {key.key_id: key for key in options.keys}
         self._reader = Reader(options.place_of, options.rules.cached)
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._families = Families(calls)
         self._homes: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
         self._restraints = RedisRestraints(calls)
-        self._script = Script(words.preamble(options.rules) + _text("counters.lua"))
-        self._across = Script(_text("neighbours.lua"))
+        self._script = Script(words.preamble(options.rules) + words.text_of("counters.lua"))
+        self._across = Script(words.text_of("neighbours.lua"))
 
     def admit(self, use: Use) -> Answer:
         """Say whether a request may pass; if so, count it and say what it shows."""
@@ -86,7 +88,7 @@ class RedisCounters:
         if is_fine and (signature in known.familiar or signature in known.strange):
             return
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
-        if is_fine or seen.is_strange:
+        if not seen.is_idle and (is_fine or seen.is_strange):
             fields = words.ending(use, seen, known.hour, at, is_fine=is_fine)
             self._run(use.key_id, b"settle", **fields)
         if is_fine:
@@ -122,7 +124,7 @@ class RedisCounters:
                 case 6:
                     return Answer(rate=reply[1])
                 case 1:
-                    self._reload(use.key_id, reply[1])
+                    self._reload(use.key_id, known, reply[1])
                 case 2:
                     self._learn(use.key_id, known, reply[1])
                 case 3:
@@ -130,7 +132,7 @@ class RedisCounters:
                 case 4:
                     return Answer(refused=read_restraint(reply[1]))
                 case _:
-                    return self._throttled(use.key_id, reply[1], int(reply[2]))
+                    return words.throttled(use.key_id, reply[1], int(reply[2]))
         raise Unavailable(f"the baseline of {use.key_id} changed {_TURNS} times meanwhile; retry")
 
     def _asked(
@@ -155,6 +157,8 @@ class RedisCounters:
             failed = {"failed": use.path[:CUT]} if use.status >= FAILED else {}
             return fields | kept | failed, None
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
+        if seen.is_idle:
+            return fields | {"idle": True, "novel": [], "network": seen.source.network}, seen
         fields |= words.told_of(known, use, seen, self._rules)
         if use.status < FAILED and not is_open:
             fields["values"] = words.values(seen)
@@ -164,6 +168,8 @@ class RedisCounters:
 
     def _remember(self, known: Known, use: Use, seen: Sighting) -> None:
         """What a use showed is noted now; the same again says less."""
+        if seen.is_idle:
+            return
         signature = (use.ip, use.user_agent, use.path)
         known.bounded()
         if seen.is_strange:
@@ -178,7 +184,9 @@ class RedisCounters:
             if len(self._homes) >= _HOMES:
                 self._homes.clear()
             self._homes.add(home)
-            self._source(address, b"home", key=use.key_id)
+            owner = self._source(address, b"home", key=use.key_id).decode()
+            if owner != use.key_id:
+                self._families.join(use.key_id, owner)
 
     def _weigh(
         self, known: Known, use: Use, reply: Weighed, seen: Sighting | None
@@ -209,7 +217,11 @@ class RedisCounters:
     def _ask_neighbours(self, use: Use, seen: Sighting, reply: Weighed) -> None:
         """What the source does on other keys; both the state here and the store's learn it."""
         asked = {"key": use.key_id, "agent": seen.agent, "at": reply.at}
-        keys, same_agent, flagged, home = self._source(seen.source.address, b"seen", **asked)
+        packed_reply = self._source(seen.source.address, b"seen", **asked)
+        found, flagged, home = msgpack.decode(packed_reply)
+        own = self._families.of(use.key_id) if found else ""
+        others = [agent for key, agent in found if self._families.of(key) != own]
+        keys, same_agent = len(others), seen.agent in others
         state = reply.state
         state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], keys)
         state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or same_agent
@@ -229,13 +241,14 @@ class RedisCounters:
                 self._known[key_id] = known
                 if len(self._known) > _KNOWN:
                     self._known.popitem(last=False)
+            self._known.move_to_end(key_id)
             known.turn(hour)
             return known
 
-    def _reload(self, key_id: str, kept: bytes) -> None:
+    def _reload(self, key_id: str, known: Known, kept: bytes) -> None:
         version, base = rw.read_base(kept)
         if base is None:  # of another program's version: learned anew
-            base = Baseline(since=self._known[key_id].hour)
+            base = Baseline(since=known.hour)
         with self._lock:
             self._known[key_id] = Known(base, version, self._facts.get(key_id), self._rules)
 
@@ -263,17 +276,15 @@ class RedisCounters:
         if base is None:
             return
         at = hour - base.since
-        for seen, names in zip(base.seen, msgpack.decode(values), strict=True):
+        novel, quiet_peak = msgpack.decode(values)
+        base.strange_hour = max(base.strange_hour, float(quiet_peak))
+        for seen, names in zip(base.seen, novel, strict=True):
             seen.update({name: [at, at, self._rules.trusted_days] for name in names})
         known = Known(base, version, self._facts.get(key_id), self._rules)
         known.hour = hour
         self._teach(key_id, known, base, version, 0)
 
     # --- calls -----------------------------------------------------------------------------------
-
-    def _throttled(self, key_id: str, seconds: float, rate: int) -> Answer:
-        held = Restraint(key_id=key_id, curb=Curb.THROTTLE, since=0.0, rate=rate)
-        return Answer(refused=held, retry_after=seconds, rate=rate)
 
     def _run(self, key_id: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
         reply = self._calls.run(self._script, _key(key_id), word, packed(**fields))
@@ -285,10 +296,3 @@ class RedisCounters:
 
 def _key(key_id: str) -> bytes:
     return b"throttled:" + named(key_id)
-
-
-def _text(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-__all__ = ["BLOCKED_KEYS", "RedisCounters"]

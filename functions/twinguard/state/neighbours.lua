@@ -9,7 +9,7 @@ local key = KEYS[1]
 local function seen(q)
   call('HSET', key, 'key ' .. q.key, cmsgpack.pack({ q.at, q.agent }))
   call('EXPIRE', key, 60 * DAY)
-  local keys, same, oldest, count, oldest_at = 0, 0, nil, 0, math.huge
+  local others, oldest, count, oldest_at = {}, nil, 0, math.huge
   local all = call('HGETALL', key)
   local home, flag = '', nil
   for n = 1, #all, 2 do
@@ -21,19 +21,18 @@ local function seen(q)
       count = count + 1
       if other[1] < oldest_at then oldest, oldest_at = name, other[1] end
       if name ~= 'key ' .. q.key and q.at - other[1] < WITHIN then
-        keys = keys + 1
-        if other[2] == q.agent then same = 1 end
+        others[#others + 1] = { string.sub(name, 5), other[2] }
       end
     end
   end
   if count > KEPT then call('HDEL', key, oldest) end
   local flagged = flag and flag[1] ~= q.key and q.at - flag[2] < 7 * DAY
-  return { keys, same, flagged and 1 or 0, home ~= '' and home ~= q.key and 1 or 0 }
+  return cmsgpack.pack({ others, flagged or false, home ~= '' and home ~= q.key })
 end
 
 local function home(q)
   if call('HSETNX', key, 'home', q.key) == 1 then call('EXPIRE', key, 60 * DAY) end
-  return {}
+  return call('HGET', key, 'home')
 end
 
 local function flag(q)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the script of the counters is told of a use, and of the rules. Pure."""
+"""What the script of the counters is told of a use and of the rules, and the scripts themselves."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from twinguard.counters import Answer
+from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sighting import CUT, Sighting, words_of
 from twinguard.decide.threats.values import Use
@@ -58,3 +61,14 @@ def preamble(rules: Rules) -> str:
         "strangers": rules.strangers,
     }
     return f"local RULES = {{ {', '.join(f'{name} = {n}' for name, n in numbers.items())} }}\n"
+
+
+def throttled(key_id: str, seconds: float, rate: int) -> Answer:
+    """The answer to a request that has to wait."""
+    held = Restraint(key_id=key_id, curb=Curb.THROTTLE, since=0.0, rate=rate)
+    return Answer(refused=held, retry_after=seconds, rate=rate)
+
+
+def text_of(name: str) -> str:
+    """A script's text, which lies beside this module."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ the connection wrote is believed."""
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Sequence
 
@@ -58,6 +59,7 @@ def address_of(headers: Headers, peer: Sequence[object] | None, proxies: int) ->
     return _address(entries[-proxies].decode("latin-1").strip()) or direct
 
 
+@functools.lru_cache(4096)
 def _address(text: str) -> str:
     """An address without its port; empty for anything else."""
     bare = text[:64]

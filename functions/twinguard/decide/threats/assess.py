@@ -10,7 +10,14 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from twinguard.decide.threats.baseline import AGENT, COUNTRY, KIND, NETWORK, Baseline
+from twinguard.decide.threats.baseline import (
+    ADDRESS,
+    AGENT,
+    COUNTRY,
+    KIND,
+    NETWORK,
+    Baseline,
+)
 from twinguard.decide.threats.detectors import DETECTORS
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, Finding, Signal, ThreatLevel, Use
@@ -23,11 +30,14 @@ _TELLING = 2.0
 
 
 class Assessment(Struct, frozen=True):
-    """The level of a window, None for nothing; the signals behind it, the strongest first."""
+    """The level of a window, None for nothing; the signals behind it, the strongest first.
+
+    `needed` are the bits that each level takes of strange use, from LOW on."""
 
     level: ThreatLevel | None
     bits: float
     signals: tuple[Signal, ...]
+    needed: tuple[float, ...] = ()
 
 
 def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assessment:
@@ -35,8 +45,20 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     signals = [detect(use, window, baseline, rules) for detect in DETECTORS]
     signals.sort(key=lambda signal: -signal.bits)
     bits = sum(signal.bits for signal in signals)
-    level = _of_strange(window, signals, bits, rules) if window.strange else _of_known(signals)
-    return Assessment(level, bits, tuple(signals))
+    if not window.strange:
+        return Assessment(_of_known(signals), bits, tuple(signals))
+    is_burst = any(signal.bits for signal in signals if signal.detector is Detector.BURST)
+    # What is over every limit needs no past to be compared with.
+    age = rules.young_hours if is_burst else window.hour - baseline.since
+    youth = max(0.0, 1 - age / rules.young_hours)
+    limits = (rules.low, rules.medium, rules.high, rules.critical)
+    needed = tuple(limit + rules.young_bits * youth for limit in limits)
+    floors = tuple(least * (1 + rules.young_requests * youth) for least in rules.requests)
+    found = None
+    for level, limit, least in zip(ThreatLevel, needed, floors, strict=True):
+        if bits >= limit and window.strange >= least:
+            found = level
+    return Assessment(_of_strange(found, use, window, signals), bits, tuple(signals), needed)
 
 
 def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel) -> Finding:
@@ -47,6 +69,7 @@ def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel
     }
     evidence: dict[str, Fact] = {
         "bits": round(assessment.bits, 1),
+        "bits_needed": round(assessment.needed[level.rank - 1], 1) if assessment.needed else None,
         "reasons": reasons,
         "strange_requests": window.strange,
         "strange_since": round(window.since) if window.strange else None,
@@ -69,16 +92,10 @@ def _of_known(signals: Sequence[Signal]) -> ThreatLevel | None:
 
 
 def _of_strange(
-    window: Window, signals: Sequence[Signal], bits: float, rules: Rules
+    found: ThreatLevel | None, use: Use, window: Window, signals: Sequence[Signal]
 ) -> ThreatLevel | None:
-    limits = (rules.low, rules.medium, rules.high, rules.critical)
-    found = None
-    for level, limit, least in zip(ThreatLevel, limits, rules.requests, strict=True):
-        if bits < limit or window.strange < least:
-            break
-        found = level
-    if found is not None and not any(window.novel[at] for at in _FOREIGN):
-        # An operator and an agent that are known: more machines, or a question of cost.
+    """The level that bits and requests reach, lowered where too little agrees."""
+    if found is not None and _is_at_home(use, window):
         return min(found, ThreatLevel.MEDIUM, key=lambda level: level.rank)
     agreeing = [signal for signal in signals if signal.bits >= _TELLING]
     if found in {ThreatLevel.HIGH, ThreatLevel.CRITICAL} and len(agreeing) < 2:  # noqa: PLR2004
@@ -88,8 +105,17 @@ def _of_strange(
     return found
 
 
+def _is_at_home(use: Use, window: Window) -> bool:
+    """An operator and an agent that are known are more machines; another agent on the owner's own
+    machines is a new program. Either is at most a question of cost."""
+    has_stranger = not use.ip or bool(window.novel[ADDRESS])
+    return not has_stranger or not any(window.novel[at] for at in _FOREIGN)
+
+
 def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
-    """Something is new, and there is much of it or it is known to be hostile."""
+    """Two things are new and there is much of it, or it is known to be hostile."""
+    if window.is_scanner or window.is_flagged:
+        return window.succeeded > 0
     volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
-    hostile = window.is_scanner or window.is_flagged
-    return volume >= _TELLING or (hostile and window.succeeded > 0)
+    new = sum(bool(window.novel[at]) for at in _FOREIGN)
+    return volume >= _TELLING and new >= 2  # noqa: PLR2004 - one network more can be a launch

@@ -26,7 +26,7 @@ DIMENSIONS = ("addresses", "networks", "countries", "kinds", "agents", "paths")
 KEPT = (30, 18, 12, 6, 12, 12)
 """So many values of each are kept: the encoded baseline stays below 4 kB."""
 
-PRIOR = ((0.5, 1.0), (0.3, 3.0), (0.15, 4.0), (0.15, 4.0), (0.25, 3.0), (0.5, 2.0))
+PRIOR = ((0.5, 1.0), (0.25, 3.0), (0.1, 4.0), (0.1, 4.0), (0.2, 3.0), (0.5, 2.0))
 """What keys in general show: new values in so many active hours, by dimension. A key of its own
 soon outweighs it. Countries and kinds of network change least."""
 
@@ -114,16 +114,21 @@ class Baseline(Struct):
     def churn(self, dimension: int, hour: int) -> float:
         """New values expected in an active hour; what is usual for keys while little is known."""
         values, hours = PRIOR[dimension]
-        return (self.new[dimension] + values) / (self.active + hours + self._days(hour))
+        return (self.new[dimension] + values) / (self.active + hours + self._shown(hour))
 
-    def _days(self, hour: int) -> float:
-        """Days of its life, up to seven: a weekly job has few hours, but they are no accident."""
-        return min(7.0, (hour - self.since) / DAY) if self.active else 0.0
+    def _shown(self, hour: int) -> float:
+        """What its life shows besides active hours: days, up to seven, and the requests' decades.
+
+        A weekly job has few hours, but they are no accident, and a busy one shows more."""
+        if not self.active:
+            return 0.0
+        decades = math.log10(1 + self.avg_requests_per_hour * self.active) / 2
+        return min(7.0, (hour - self.since) / DAY) + decades
 
     def maturity(self, hour: int) -> float:
         """How far the key is known at all, from 0 in its first hour towards 1."""
-        known = self.active + self._days(hour)
-        return known / (known + 2)
+        known = self.active + self._shown(hour)
+        return known / (known + 1)
 
     def activity(self, hour: int) -> float:
         """How often this hour of the week saw use, its neighbours included (clock changes)."""

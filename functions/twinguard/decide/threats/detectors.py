@@ -78,6 +78,9 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
         parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
     if window.novel[COUNTRY]:
         parts["new_country"] = 2.0 * weight
+    if best and _is_rollout(window, baseline):
+        is_sure = NetworkKind.HOSTING in window.kinds
+        parts["servers_with_the_usual_agent"] = (-4.0 if is_sure else -2.0) * weight
     if window.novel[KIND]:
         kinds = {one.value for one in window.novel[KIND]}
         parts["new_kind_of_network"] = 2.5 * weight if kinds & _SERVERS else 2.0 * weight
@@ -102,7 +105,16 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     return Signal(Detector.GEOGRAPHIC_ANOMALY, _kept(parts), evidence)
 
 
+def _is_rollout(window: Window, baseline: Baseline) -> bool:
+    """A key that lives on servers only is used from other servers, by the same program."""
+    if window.novel[AGENT] or window.novel[KIND]:
+        return False
+    usual = set(baseline.seen[KIND])
+    return NetworkKind.HOSTING in usual and usual <= _MACHINES and set(window.kinds) <= _MACHINES
+
+
 _PEOPLE = {NetworkKind.EYEBALL, NetworkKind.MOBILE}
+_MACHINES = {NetworkKind.HOSTING, NetworkKind.UNKNOWN}
 _SERVERS = {NetworkKind.HOSTING, NetworkKind.PROXY}
 
 
@@ -120,7 +132,7 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
         due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
         if due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
             parts["known_sources_moved"] = -3.0
-        elif not window.novel[AGENT] and not window.changes and set(window.kinds) <= _PEOPLE:
+        elif _has_moved(window, baseline):
             parts["a_person_may_have_moved"] = -2.5
     if window.other_keys:
         several = 1.5 * math.log2(1 + window.other_keys)
@@ -140,6 +152,13 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
     return Signal(Detector.CONCURRENT_USAGE, _kept(parts), evidence)
 
 
+def _has_moved(window: Window, baseline: Baseline) -> bool:
+    """A key of people is used elsewhere by the same program, and nowhere else meanwhile."""
+    if window.novel[AGENT] or window.changes:
+        return False
+    return set(window.kinds) <= _PEOPLE and not _PEOPLE.isdisjoint(baseline.seen[KIND])
+
+
 def pattern_anomaly(_: Use, window: Window, baseline: Baseline, __: Rules) -> Signal:
     """New agents and paths, unusual hours, tools, and probing before use."""
     agent = novelty(window.novel[AGENT], window, baseline, AGENT)
@@ -156,7 +175,7 @@ def pattern_anomaly(_: Use, window: Window, baseline: Baseline, __: Rules) -> Si
         share = window.failed / max(1, window.strange)
         parts["failures"] = min(4.0, math.log2(window.failed) + window.failed_paths / 2) * share
     activity, daily = baseline.activity(window.hour), baseline.daily(window.hour)
-    settled = min(1.0, (window.hour - baseline.since) / 168)
+    settled = min(1.0, (window.hour - baseline.since) / 120)
     if window.strange and activity < _RARE:
         most = 3.0 if daily < _RARE else 1.0
         parts["unusual_hour"] = most * settled
@@ -176,15 +195,22 @@ def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Sig
     parts: dict[str, float] = {}
     settled = min(1.0, (window.hour - baseline.since) / 168)
     due = 1 - settled * (1 - baseline.activity(window.hour))
+    is_same_program = not window.novel[AGENT]
+    if window.at - window.known_at > rules.quiet_seconds and _has_moved(window, baseline):
+        due = 1.0  # Whoever moved to another time zone brings the usual volume at other hours.
     usual = 1 + baseline.strange_hour + 0.1 * baseline.avg_requests_per_hour * due
     more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
     if window.strange:
-        most = max(1.3 * baseline.avg_requests_per_hour, 0.8 * baseline.peak_hour)
+        most = max(1.3 * baseline.avg_requests_per_hour, baseline.peak_hour)
         instead = window.requests_hour < most * due
-        bits = min(6.0, 1.5 * math.log2(1 + more))
+        is_other = not is_same_program and bool(window.novel[NETWORK])
+        bits = min(7.5 if is_other else 6.0, 1.5 * math.log2(1 + more))
         parts["volume_of_strange_sources"] = bits * (0.5 if instead else 1.0)
-        if instead and not window.novel[AGENT] and not window.novel[KIND]:
+        if instead and is_same_program and not window.novel[KIND]:
             parts["volume_and_agent_as_usual"] = -1.5
+        known = window.requests_hour - window.strange_hour
+        if is_same_program and baseline.active >= _SETTLED / 2 and known > 1.3 * baseline.peak_hour:
+            parts["known_sources_grow_too"] = -4.0
     expected = max(baseline.peak_hour, baseline.avg_requests_per_hour * rules.spike, 30.0)
     total = window.requests_hour / expected
     if baseline.active >= _SETTLED / 2 and total > 1:

@@ -19,6 +19,7 @@ TOLD_SECONDS = 14 * 86400.0
 
 _SIGNATURES = 1024
 _ACTIVE = 3600.0
+_DAY = 86400.0
 _LEARNED = 24.0
 _FAILED_PATHS = 16
 
@@ -146,6 +147,23 @@ class Hot:
         self.told.clear()
         self.strange.clear()
         self.familiar.clear()
+
+    def rearm(self, rules: Rules) -> None:
+        """Forget what was said, so that it is said again.
+
+        Not of the owner's next use, though: the stranger has to come back for it."""
+        self.told.clear()
+        self.volume_told = (0, 0.0)
+        if self.episode is not None:
+            self.episode.told, self.episode.told_at = 0, 0.0
+            self.episode.next_check = self.episode.strange
+            self.episode.last -= rules.active_seconds + 1
+
+    def forget_novel(self) -> None:
+        """Drop new values that nobody used for a day."""
+        for values in self.novel:
+            for value in [v for v, (_, last, _) in values.items() if self.last_at - last > _DAY]:
+                del values[value]
 
     def bounded(self) -> None:
         """Keep the signatures of an hour within bounds."""

@@ -26,8 +26,6 @@ from twinguard.decide.threats.sighting import (
 )
 from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
 
-_DAY_SECONDS = 86400.0
-
 
 class Watch:
     """The state of all keys. `place_of` says where an address is, None where nobody knows."""
@@ -90,6 +88,8 @@ class Watch:
         if use.status < FAILED and (signature in hot.familiar or signature in hot.strange):
             return
         seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+        if seen.is_idle:
+            return
         if use.status >= FAILED:
             self._failed_after_all(hot.episode, use, seen)
             return
@@ -109,16 +109,9 @@ class Watch:
         episode.next_check = episode.strange
 
     def rearm(self, key_id: str) -> None:
-        """Forget what was said of a key, so that it is said again: somebody lifted its block.
-
-        Not of the owner's next use, though: the stranger has to come back for it."""
+        """Forget what was said of a key, so that it is said again: somebody lifted its block."""
         if (hot := self._keys.get(key_id)) is not None:
-            hot.told.clear()
-            hot.volume_told = (0, 0.0)
-            if hot.episode is not None:
-                hot.episode.told, hot.episode.told_at = 0, 0.0
-                hot.episode.next_check = hot.episode.strange
-                hot.episode.last -= self.rules.active_seconds + 1
+            hot.rearm(self.rules)
 
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
@@ -161,11 +154,7 @@ class Watch:
         hot.tally = type(hot.tally)(hour)
         hot.familiar.clear()
         hot.strange.clear()
-        for values in hot.novel:
-            for value in [
-                v for v, (_, last, _) in values.items() if hot.last_at - last > _DAY_SECONDS
-            ]:
-                del values[value]
+        hot.forget_novel()
         hot.relimit(self.rules)
         self._keys.move_to_end(hot.last.key_id if hot.last else "")
 
@@ -176,6 +165,8 @@ class Watch:
         values = hot.strange.get(signature)
         if values is None:
             seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+            if seen.is_idle:
+                return False
             is_fine = use.status < FAILED and not is_open
             if is_fine:
                 self._note_values(hot, seen, at)

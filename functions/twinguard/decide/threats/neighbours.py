@@ -38,6 +38,7 @@ class Neighbours:
         self._most = rules.cached
         self._strange: OrderedDict[str, dict[str, tuple[float, str]]] = OrderedDict()
         self._homes: OrderedDict[str, str] = OrderedDict()
+        self._family: OrderedDict[str, str] = OrderedDict()
         self._flagged: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def seen(self, address: str, agent: str, key_id: str, at: float) -> Seen:
@@ -48,8 +49,11 @@ class Neighbours:
             del keys[next(iter(keys))]
         self._strange.move_to_end(address)
         _bounded(self._strange, self._most)
+        own = self._family.get(key_id, key_id)
         others = [
-            name for key, (when, name) in keys.items() if key != key_id and at - when < _WITHIN
+            name
+            for key, (when, name) in keys.items()
+            if at - when < _WITHIN and self._family.get(key, key) != own
         ]
         owner, flagged_at = self._flagged.get(address, (key_id, 0.0))
         return Seen(
@@ -60,11 +64,17 @@ class Neighbours:
         )
 
     def home(self, address: str, key_id: str, base: Baseline) -> None:
-        """Note that a source belongs to a key, once it was there for some days."""
+        """Note that a source belongs to a key, once it was there for some days.
+
+        Keys that are at home in the same place have one owner: where one moves, others follow."""
         entry = base.seen[ADDRESS].get(address) if address else None
-        if entry is not None and entry[2] >= _HOME_DAYS and address not in self._homes:
-            self._homes[address] = key_id
-            _bounded(self._homes, self._most)
+        if entry is None or entry[2] < _HOME_DAYS:
+            return
+        owner = self._homes.setdefault(address, key_id)
+        _bounded(self._homes, self._most)
+        if owner != key_id and key_id not in self._family:
+            self._family[key_id] = self._family.get(owner, owner)
+            _bounded(self._family, self._most)
 
     def flag(self, address: str, key_id: str, at: float) -> None:
         """Note that a source was found with a stolen key."""

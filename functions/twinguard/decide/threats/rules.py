@@ -20,6 +20,12 @@ class Rules(Struct, frozen=True, kw_only=True):
     critical: float = 24.0
     requests: tuple[int, int, int, int] = (2, 2, 3, 6)
 
+    young_hours: float = 48.0
+    young_bits: float = 4.0
+    young_requests: float = 8.0
+    """A key's first day shows most of what will be usual: at first it takes so many bits more and
+    so many times as many requests more, less and less until it is no longer young."""
+
     # --- trust and learning ---------------------------------------------------------------------
     trusted_days: int = 4
     founding_hours: int = 72

@@ -12,7 +12,7 @@ from twinguard.decide.threats.detectors import surprise
 from twinguard.decide.threats.hot import parts_of
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import Rules
-from twinguard.decide.threats.sources import GENERIC, LISTING, SCANNERS, Source
+from twinguard.decide.threats.sources import GENERIC, IDLE, LISTING, SCANNERS, Source
 from twinguard.decide.threats.values import ThreatLevel, Use
 
 CUT = 512
@@ -36,6 +36,11 @@ class Sighting(Struct, frozen=True):
     parts: tuple[Part, ...]
     novel: tuple[Part, ...]
     bits: float
+
+    @property
+    def is_idle(self) -> bool:
+        """True for what nobody asks for on purpose: it says nothing of whose use it is."""
+        return self.path in IDLE
 
     @property
     def is_strange(self) -> bool:

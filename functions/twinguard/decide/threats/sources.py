@@ -41,6 +41,16 @@ GENERIC = re.compile(
 LISTING = re.compile(r"/(models|engines|me|organizations?|usage|billing|account|whoami|files)/?$")
 """What a thief asks first: does it work, and what is it worth."""
 
+IDLE = frozenset(
+    f"{start}/{name}"
+    for start in ("", "/api", "/v1", "/api/v1", "/-", "/_")
+    for name in (
+        *("health", "healthz", "healthcheck", "health/live", "health/ready", "livez", "readyz"),
+        *("live", "ready", "ping", "heartbeat", "favicon.ico", "robots.txt"),
+    )
+)
+"""Paths that give nothing away: who asks for no more than these has stolen nothing yet."""
+
 
 class Source(Struct, frozen=True):
     """An address as it is compared: itself (IPv6 by /64), its network, and its place.
