@@ -46,6 +46,9 @@ def main() -> int:
     except pytest.skip.Exception as err:
         Console(stderr=True, highlight=False).print(f"cannot run: {err}")
         return MISSING
+    except AssertionError as err:  # something did not come about at all
+        Console(stderr=True, highlight=False).print(Text(f"BROKEN: {err}", style="bold red"))
+        return BROKEN
     except KeyboardInterrupt:
         Console(stderr=True, highlight=False).print("stopped; nothing is left running")
         return STOPPED
