@@ -121,8 +121,11 @@ class Place:
         value = self.openai.add_key("made by hand").value
         self.google.secrets.add_version(secret, old, value=value.encode())
         stack.enter_context(Mount(self.google.secrets, secret, self.folder / "keys" / "openai"))
-        redis_port, *ports = (stack.enter_context(reserved_port()) for _ in range(4))
-        self._settings_of(redis_port, ports)
+        ports = iter([stack.enter_context(reserved_port()) for _ in range(4 + len(TOPICS))])
+        self._settings_of(next(ports), [next(ports) for _ in range(3)])
+        for name, clock in self._specials.items():
+            log, env = self.folder / f"{name}.log", {**self.settings, **clock}
+            self.functions[name] = Function(name, env, log, next(ports))
         started = [*self.programs.values(), *self.functions.values()]
         for program in started:
             stack.callback(program.kill)
@@ -175,12 +178,14 @@ class Place:
             "gateway": f"http://127.0.0.1:{gateway_port}",
             **{f"shop-{n}": f"http://127.0.0.1:{p}" for n, p in enumerate(shop_ports, start=1)},
         }
-        for name in TOPICS:
-            clock = {"TWINGUARD_CLOCK": "event"} if name in SIMULATED else {}
-            if name == "on_usage":
-                clock = {"PUBSUB_EMULATOR_HOST": self.topics.url.removeprefix("http://")}
-            log = self.folder / f"{name}.log"
-            self.functions[name] = Function(name, {**self.settings, **clock}, log)
+
+    @property
+    def _specials(self) -> dict[str, dict[str, str]]:
+        """What is special to each function: whose time counts, and who can be held at a gate."""
+        own: dict[str, dict[str, str]] = {name: {} for name in TOPICS}
+        own |= {name: {"TWINGUARD_CLOCK": "event"} for name in SIMULATED}
+        own["on_usage"] = {"PUBSUB_EMULATOR_HOST": self.topics.url.removeprefix("http://")}
+        return own
 
     def _furnish(self) -> None:
         """Topics, what the policy names, and the push subscriptions of the functions."""

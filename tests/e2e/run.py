@@ -22,6 +22,7 @@ from rich.text import Text
 
 from e2e import whole
 from e2e.whole import Run
+from twinguard.errors import TwinguardError
 
 KEPT, BROKEN, MISSING, STOPPED = 0, 1, 2, 130
 
@@ -46,7 +47,7 @@ def main() -> int:
     except pytest.skip.Exception as err:
         Console(stderr=True, highlight=False).print(f"cannot run: {err}")
         return MISSING
-    except AssertionError as err:  # something did not come about at all
+    except (AssertionError, TwinguardError) as err:  # something did not come about at all
         Console(stderr=True, highlight=False).print(Text(f"BROKEN: {err}", style="bold red"))
         return BROKEN
     except KeyboardInterrupt:
