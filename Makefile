@@ -28,7 +28,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: baseline evaluate-detection plan-comment workflows-lint
-.PHONY: gateway e2e
+.PHONY: gateway batch llm-usage e2e
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: incident unblock
 .PHONY: help demo drill check-costs cost-report budget-gate scale-down-staging wake holds policy-check schema test lint types format \
@@ -90,6 +90,15 @@ rotations: $(VENV)/.cli ## Show how each key's rotation stands and when it is du
 gateway: $(VENV)/.cli ## Serve models within budgets on this machine: ENV=dev, PORT=8790, DEMO=1 to try it
 	$(call needs,ENV,dev)
 	@$(CLI).gateway --env $(ENV) $(if $(PORT),--port $(PORT)) $(if $(DEMO),--demo)
+
+batch: $(VENV)/.cli ## Send requests that can wait, at half price: FILE=a.jsonl ENV=staging TENANT=acme, APPLY=1
+	$(call needs,FILE,requests.jsonl)$(call needs,ENV,staging)$(call needs,TENANT,acme)
+	@$(CLI).batch --env $(ENV) --file $(FILE) --tenant $(TENANT) \
+		$(if $(FEATURE),--feature $(FEATURE)) $(if $(TO),--output $(TO)) $(if $(WAIT),--wait) $(changes)
+
+llm-usage: $(VENV)/.cli ## Tell how calls to models went: FILE=usage.jsonl, BY=tenant|feature|model|key, JSON=1
+	$(call needs,FILE,usage.jsonl)
+	@$(CLI).llm_usage --file $(FILE) $(if $(BY),--by $(BY)) $(if $(JSON),--json)
 
 policy-check: $(VENV)/.cli ## Check every environment's policy; JSON=1 for machines
 	@$(CLI).policies $(if $(JSON),--json)
@@ -254,8 +263,8 @@ bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
 e2e: $(VENV)/.dev ## Try the whole system with faults, on emulators: TIMES=20, JSON=1
 	@PYTHONPATH="$(PYTHONPATH):$(CURDIR)/tests" $(RUN) -m e2e.run $(if $(TIMES),--times $(TIMES)) $(if $(JSON),--json)
 
-bench-cap: $(VENV)/.dev ## Is the cap kept? 1,000 callers, workers killed, releases lost; ARGS="--kills 20"
-	@$(RUN) tests/bench/bench_cap.py $(ARGS)
+bench-cap: $(VENV)/.dev ## Is the cap kept? 1,000 callers, workers killed; PEER=python with litellm, ARGS="--kills 20"
+	@$(RUN) tests/bench/bench_cap.py $(if $(PEER),--peer $(PEER)) $(ARGS)
 
 lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRADE=1 to take newer ones
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt

@@ -94,6 +94,10 @@ class Running:
         return until(lambda: list(self.lines), lambda lines: len(lines) >= count)
 
 
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def until(look: Any, good: Any, seconds: float = 10.0) -> Any:
     """What is seen as soon as it is good."""
     deadline = time.monotonic() + seconds
@@ -129,7 +133,7 @@ def running(
             **(settings or {}),
         }
         parts = gateway_wiring.parts_from(
-            found, env, records=records, usage_log=_Lines(lines), **options
+            found, env, records=records, **{"usage_log": _Lines(lines), **options}
         )
         gateway = parts.gateway
         keys = CustomerKeys(records, found.environment, found.retention, peppers)

@@ -48,7 +48,10 @@ def only(*secrets):
     api_keys = {name: key for name, key in POLICY.api_keys.items() if name in secrets}
     neo4j = POLICY.neo4j if NEO4J in secrets else None
     openai = POLICY.openai if OPENAI in secrets else None
-    return replace(POLICY, secrets=kept, api_keys=api_keys, neo4j=neo4j, openai=openai)
+    gateway = POLICY.gateway if openai is not None else None
+    return replace(
+        POLICY, secrets=kept, api_keys=api_keys, neo4j=neo4j, openai=openai, gateway=gateway
+    )
 
 
 class Cloud:

@@ -82,15 +82,15 @@ def pubsub(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def redis(folder: Path) -> Iterator[Server]:
-    """A Redis server without persistence, logging into a folder."""
+def redis(folder: Path, *options: str) -> Iterator[Server]:
+    """A Redis server without persistence, logging into a folder; with more options, if given."""
     binary = shutil.which("redis-server") or skip_or_fail(
         "redis-server: install it with 'apt-get install redis-server'",
     )
     port = free_port()
     command = [
         *(binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)),
-        *("--save", "", "--appendonly", "no"),
+        *("--save", "", "--appendonly", "no", *options),
     ]
     with running(command, folder / "redis.log", lambda: answers_redis(port)):
         address = f"redis://127.0.0.1:{port}/0"

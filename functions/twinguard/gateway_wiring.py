@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,9 +25,14 @@ from twinguard.act.pubsub import TopicPublisher
 from twinguard.block_list import BlockList
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.ledger import Scope
+from twinguard.decide.llm_routes import route_of, served
+from twinguard.decide.rates import Unpriced
 from twinguard.decide.restraints import Restraint
+from twinguard.decide.stops import stop
 from twinguard.errors import Misconfigured, Unavailable
+from twinguard.journal import Journal
 from twinguard.llm.attempts import Attempts
+from twinguard.llm.batch_api import BatchApi
 from twinguard.llm.budgets import budgets_of
 from twinguard.llm.cache import open_cache
 from twinguard.llm.doorkeeper import Doorkeeper
@@ -37,8 +44,9 @@ from twinguard.llm.ledger_kept import KeptLedger
 from twinguard.llm.limits import open_limits
 from twinguard.llm.meter import Meter
 from twinguard.llm.mock import Mock, Recorder
+from twinguard.llm.offline import Offline
 from twinguard.llm.prices import Prices
-from twinguard.llm.providers import Providers, Sender
+from twinguard.llm.providers import OPENAI_ADDRESS, Providers, Sender
 from twinguard.llm.serving import Serving
 from twinguard.llm.upkeep import Upkeep
 from twinguard.llm.usage_log import FileLog, Nowhere, Teller, TopicLog, UsageLog
@@ -50,7 +58,7 @@ from twinguard.secret_text import SecretText
 from twinguard.state.counters import Options, open_counters
 from twinguard.wiring import WRONG_SETTINGS, policy_from
 
-__all__ = ["SECRETS", "Parts", "application", "parts_from"]
+__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
 
 SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 """Settings whose values are cut out of every log line."""
@@ -74,10 +82,18 @@ def application() -> Gateway:
     env = os.environ
     logs.configure([env[name] for name in SECRETS if env.get(name)])
     try:
-        return parts_from(policy_from(env), env).gateway
+        found = parts_from(policy_from(env), env).gateway
     except Misconfigured as err:
         _log.critical("the gateway cannot start: %s", err)
         raise SystemExit(WRONG_SETTINGS) from None
+    settled()
+    return found
+
+
+def settled() -> None:
+    """Take what is loaded out of garbage collection: looking through it takes milliseconds."""
+    gc.collect()
+    gc.freeze()
 
 
 def parts_from(
@@ -98,37 +114,19 @@ def parts_from(
     book = Book(records, policy.retention)
     ledger = KeptLedger(open_ledger(counters, name, budgets_of(policy, known), book.known), book)
     teller = Teller(usage_log or _usage_log(env))
+    prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
-    meter = Meter(ledger, Prices(), name, teller, _now, block.seconds, blocks=blocks)
-    recording, fixtures = env.get("TWINGUARD_LLM_RECORD") == "1", env.get("TWINGUARD_LLM_FIXTURES")
-    if recording and fixtures:
-        policy = replace(policy, mocks=None)
-    seconds = block.gather_milliseconds / 1000
-
-    def through(sender: Sender) -> Sender:
-        if recording and fixtures:
-            sender = Recorder(sender, Path(fixtures))
-        return Gathering(sender, seconds) if seconds else sender
-
-    providers = Providers(
-        policy,
-        KeyFiles(env).key_of,
-        openai=_openai(env),
-        mock=Mock(Path(fixtures) if fixtures else None),
-        through=through,
-    )
+    meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
+    policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
     cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
     serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
 
-    upkeep = Upkeep(ledger, _now)
+    journal = Journal(records, policy.retention)
     held = _block_list(counters, env, policy)
-
-    def begin() -> None:
-        upkeep.begin()
-        if held is not None:
-            held.follow()
+    begins = held.follow if held is not None else _nothing
+    upkeep = Upkeep(ledger, lambda: stop(journal.breaker().value, None), _now, begins=begins)
 
     async def close() -> None:
         await serving.finish()
@@ -143,7 +141,11 @@ def parts_from(
         return held.held(peppers.key_id(raw), now) if held else None
 
     doorkeeper = Doorkeeper(keys, _now, known, held_back)
-    return Parts(Gateway(policy, doorkeeper, serving, begin, close), ledger, meter)
+    return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
+
+
+def _nothing() -> None:
+    """There is nothing to begin."""
 
 
 def _block_list(counters: str, env: Mapping[str, str], policy: Policy) -> BlockList | None:
@@ -153,6 +155,40 @@ def _block_list(counters: str, env: Mapping[str, str], policy: Policy) -> BlockL
     authorities = env.get("TWINGUARD_COUNTERS_CA", "")
     options = Options(timeout=policy.security.timeout_ms / 1000, authorities=authorities)
     return BlockList(open_counters(counters, options))
+
+
+def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:
+    """Who is asked, and the policy by which: while answers are recorded, nothing is mocked."""
+    folder = Path(env["TWINGUARD_LLM_FIXTURES"]) if env.get("TWINGUARD_LLM_FIXTURES") else None
+    records_to = folder if env.get("TWINGUARD_LLM_RECORD") == "1" else None
+    if records_to is not None:
+        policy = replace(policy, mocks=None)
+
+    def through(sender: Sender) -> Sender:
+        if records_to is not None:
+            sender = Recorder(sender, records_to)
+        return Gathering(sender, seconds) if seconds else sender
+
+    mock, keys = Mock(folder), KeyFiles(env)
+    providers = Providers(policy, keys.key_of, openai=_openai(env), mock=mock, through=through)
+    return policy, providers
+
+
+@contextmanager
+def offline_from(policy: Policy, env: Mapping[str, str], records: Records) -> Iterator[Offline]:
+    """What sends batches; at the end the ledger's sums and the usage lines are written down."""
+    book = Book(records, policy.retention)
+    counters = env.get("TWINGUARD_COUNTERS", MEMORY)
+    ledger = KeptLedger(
+        open_ledger(counters, policy.environment.value, budgets_of(policy), book.known), book
+    )
+    teller = Teller(_usage_log(env))
+    api = BatchApi(_openai(env) or OPENAI_ADDRESS, KeyFiles(env).key_of(OPENAI))
+    try:
+        yield Offline(policy, ledger, Prices(), records, api, teller, _now)
+    finally:
+        ledger.flush()
+        teller.close()
 
 
 def _now() -> dt.datetime:
@@ -187,6 +223,16 @@ class KeyFiles:
                 + (", or OPENAI_API_KEY" if provider == OPENAI else "")
             )
         return self._openai
+
+
+def _warmed(policy: Policy) -> Prices:
+    """Prices that are loaded already; what nobody priced is an alarm from the start."""
+    prices = Prices()
+    for model, block in served(policy).items():
+        found = prices.rate(model, route_of(policy, model, block).prices, _now())
+        if isinstance(found, Unpriced):
+            _log.error("unpriced: %s of %s: %s", found.model, found.provider, found.why)
+    return prices
 
 
 def _usage_log(env: Mapping[str, str]) -> UsageLog:

@@ -47,6 +47,7 @@ _EXAMPLES = {
     "endpoint": "http://localhost:11434",
     "firestore": "localhost:8080",
     "id": "living-twin-staging",
+    "limits": "tenant:acme",
     "kms": "projects/living-twin-prod/locations/europe/keyRings/env/cryptoKeys/env",
     "model": "gpt-4",
     "owner_id": '"1234567"',
@@ -92,7 +93,8 @@ def _wrong_value(what: str, steps: list[Step], value: object, known: Schema) -> 
         return f"is not known; {_advice(str(value), names, 'choose')}"
     if pattern := _PATTERN.fullmatch(what):
         keys = [step for step in steps if isinstance(step, str)]
-        example = _EXAMPLES.get(keys[-1], "living-twin-api")
+        known_of = [_EXAMPLES[key] for key in reversed(keys[-2:]) if key in _EXAMPLES]
+        example = known_of[0] if known_of else "living-twin-api"
         regex = pattern["regex"].replace("\\\\", "\\")  # msgspec quotes it as Python would
         return f"does not match {regex}; write it like {example}"
     if limit := _LIMIT.fullmatch(what):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import random
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from twinguard.llm.ledger_memory import MemoryLedger
 
 WORKERS = 4
 WORKER = Path(__file__).with_name("capped.py")
+PEER = Path(__file__).with_name("peer_budget_manager.py")
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Seen:
 
     way: str
     callers: int
+    is_ledger: bool = True
     kills: int = 0
     charged: int = 0
     counted: int = 0
@@ -182,12 +185,25 @@ def plain(callers: int, seconds: float, kills: int) -> Seen:
     """Check-then-spend in Redis, under the same load."""
     with redis_running() as port:
         client, provider = client_of(port), RedisProvider(client_of(port))
-        seen = Seen("check-then-spend", callers)
+        seen = Seen("check-then-spend", callers, is_ledger=False)
         seen.kills = workers("plain", port, callers, seconds, kills)
         seen.charged = seen.most = seen.final = sum(provider.charges().values())
         seen.counted = int(client.get(SPENT) or 0)  # type: ignore[arg-type]
         seen.unsettled = seen.charged - seen.counted
         return seen
+
+
+def peer(python: Path, callers: int, seconds: float) -> Seen:
+    """LiteLLM's BudgetManager, in the interpreter that has it, as threads of one process."""
+    command = [str(python), str(PEER), str(callers), str(seconds), "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{python} cannot run the peer: {done.stderr.strip().splitlines()[-1:]}")
+    found = json.loads(done.stdout.splitlines()[-1])
+    seen = Seen(f"litellm {found['version']}", callers, is_ledger=False)
+    seen.charged = seen.most = found["charged"]
+    seen.unsettled = found["charged"] - found["counted"]
+    return seen
 
 
 def shown(runs: list[Seen], console: Console) -> None:
@@ -198,7 +214,6 @@ def shown(runs: list[Seen], console: Console) -> None:
     for name in ("outlasted lease", "hidden by kills", "held after lease", "all free again"):
         table.add_column(name, justify="right")
     for seen in runs:
-        is_ledger = seen.way != "check-then-spend"
         table.add_row(
             seen.way,
             f"{seen.callers:,}",
@@ -206,10 +221,10 @@ def shown(runs: list[Seen], console: Console) -> None:
             f"{dollars_of(seen.charged):.9f}",
             f"{dollars_of(seen.most):.9f}",
             f"[{'red' if seen.over else 'green'}]{dollars_of(seen.over):.9f}[/]",
-            f"{dollars_of(seen.late):.9f}" if is_ledger else "-",
+            f"{dollars_of(seen.late):.9f}" if seen.is_ledger else "-",
             f"{dollars_of(seen.unsettled):.9f}",
-            f"{dollars_of(seen.held_after):.9f}" if is_ledger else "-",
-            ("yes" if seen.free_after else "NO") if is_ledger else "-",
+            f"{dollars_of(seen.held_after):.9f}" if seen.is_ledger else "-",
+            ("yes" if seen.free_after else "NO") if seen.is_ledger else "-",
         )
     console.print(table)
     console.print(
@@ -221,11 +236,12 @@ def shown(runs: list[Seen], console: Console) -> None:
 
 
 def main() -> None:
-    """All three, one after the other."""
+    """All of them, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--callers", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--kills", type=int, default=6)
+    parser.add_argument("--peer", type=Path, help="A Python that has litellm installed.")
     wanted = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 140)
     runs = [
@@ -233,6 +249,8 @@ def main() -> None:
         in_redis(wanted.callers, wanted.seconds, wanted.kills),
         plain(wanted.callers, wanted.seconds, wanted.kills),
     ]
+    if wanted.peer:
+        runs.append(peer(wanted.peer, wanted.callers, wanted.seconds))
     shown(runs, console)
     sys.exit(any(seen.failed for seen in runs[:2]))
 

@@ -21,8 +21,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
+import httpx2
 from msgspec.structs import replace
-from paired import Spread, spread
+from paired import Spread, ratios, spread
 from rich.console import Console
 
 from twinguard import config, state
@@ -30,7 +31,7 @@ from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.gateway_wiring import parts_from
 from twinguard.llm.upstream import Upstream
 from twinguard.peppers import Peppers
-from twinguard.policy import Environment, Policy
+from twinguard.policy import Environment, Policy, Spending
 
 ROUNDS, CALLS = 20, 100
 CONNECTIONS = (1, 8, 64)
@@ -52,7 +53,7 @@ class Side:
     """One way to the provider."""
 
     def __init__(self, base: str, key: str) -> None:
-        self.upstream = Upstream(base)
+        self.base, self.upstream = base, Upstream(base)
         self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     async def whole(self) -> float:
@@ -103,15 +104,35 @@ async def paired(direct: Side, ours: Side, console: Console) -> None:
     ):
         for percent in (50, 95, 99):
             there, here = (_percentile(found[side], percent) for side in (direct, ours))
-            added = spread([b - a for a, b in zip(there, here, strict=True)])
-            console.print(
-                f"{title:20} p{percent}  direct {spread(there)}   gateway {spread(here)}"
-                f"   added {added}"
-            )
+            _print(console, f"{title:20} p{percent}", there, here)
 
 
 def _percentile(rounds: Sequence[Milliseconds], percent: int) -> list[float]:
     return [statistics.quantiles(one, n=100, method="inclusive")[percent - 1] for one in rounds]
+
+
+async def clients(direct: Side, console: Console) -> None:
+    """Our bare streams against an HTTP client, on the same calls."""
+    theirs: list[Milliseconds] = []
+    ours: list[Milliseconds] = []
+    url = f"{direct.base}{PATH}"
+    async with httpx2.AsyncClient() as client:
+
+        async def ask() -> float:
+            started = time.perf_counter()
+            answer = await client.post(url, content=body(), headers=direct.headers)
+            _check(answer.status_code)
+            return 1000 * (time.perf_counter() - started)
+
+        for _ in range(ROUNDS):
+            theirs.append([await ask() for _ in range(CALLS)])
+            ours.append([await direct.whole() for _ in range(CALLS)])
+    for percent in (50, 99):
+        there, here = _percentile(ours, percent), _percentile(theirs, percent)
+        console.print(
+            f"a call to a provider p{percent}  ours {spread(there)}   httpx2 {spread(here)}"
+            f"   times {ratios(here, there)}"
+        )
 
 
 async def carried(direct: Side, ours: Side, console: Console, seconds: float) -> None:
@@ -181,18 +202,23 @@ async def in_process(env: Mapping[str, str], key: str, console: Console) -> None
     for _ in range(CALLS):
         await direct.whole()
         await call()
-    times: dict[str, list[Milliseconds]] = {name: [] for name in ("direct", "gateway")}
+    times: dict[str, list[Milliseconds]] = {"direct": [], "gateway": []}
+    used: dict[str, list[float]] = {"direct": [], "gateway": []}
     for number in range(ROUNDS):
         for name in ("direct", "gateway") if number % 2 else ("gateway", "direct"):
             ask = direct.whole if name == "direct" else call
+            started = time.process_time()
             times[name].append([await ask() for _ in range(CALLS)])
+            used[name].append(1000 * (time.process_time() - started) / CALLS)
     for percent in (50, 95, 99):
         there, here = (_percentile(times[name], percent) for name in ("direct", "gateway"))
-        added = spread([b - a for a, b in zip(there, here, strict=True)])
-        console.print(
-            f"{'in process':20} p{percent}  direct {spread(there)}   gateway {spread(here)}"
-            f"   added {added}"
-        )
+        _print(console, f"in process           p{percent}", there, here)
+    _print(console, "in process           CPU", used["direct"], used["gateway"])
+
+
+def _print(console: Console, title: str, there: list[float], here: list[float]) -> None:
+    added = spread([b - a for a, b in zip(there, here, strict=True)])
+    console.print(f"{title}  direct {spread(there)}   gateway {spread(here)}   added {added}")
 
 
 @contextlib.contextmanager
@@ -222,14 +248,16 @@ def free_port() -> int:
 def roomy() -> Policy:
     """Production's policy with limits that nothing here meets."""
     policy = config.load(config.path_of(Environment.PRODUCTION))
-    if policy.openai is None:
-        raise ValueError("production has no openai")
+    if policy.openai is None or policy.gateway is None:
+        raise ValueError("production serves no models")
     openai = replace(policy.openai, requests_per_minute=1_000_000, monthly_budget=Decimal(10**6))
-    return replace(policy, openai=openai)
+    gateway = replace(policy.gateway, tokens_per_minute=None)
+    return replace(policy, openai=openai, gateway=gateway, spending=Spending())
 
 
 async def measure(direct: Side, ours: Side, console: Console, seconds: float) -> None:
     """All that needs both processes."""
+    await clients(direct, console)
     await paired(direct, ours, console)
     await carried(direct, ours, console, seconds)
 
@@ -240,6 +268,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
     asked = parser.parse_args()
     console = Console(highlight=False, width=150)
+    console.print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     there, here = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         name = f"sqlite:///{folder}/records.db"

@@ -17,6 +17,7 @@ from twinguard.decide.minutes import CELL, CELLS, Allowance, Exceeded, Taken
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.limits import MemoryLimits, open_limits
 from twinguard.llm.limits_redis import RedisLimits
+from twinguard.llm.redis_client import REST, Patience
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -125,7 +126,7 @@ def test_a_correction_for_a_minute_that_is_over_changes_nothing(limits):
 def test_counters_that_do_not_answer_are_unavailable():
     nowhere = f"redis://127.0.0.1:{servers.free_port()}/0"
 
-    with pytest.raises(Unavailable, match="counters do not answer"):
+    with pytest.raises(Unavailable, match="store of limits does not answer"):
         run(lambda: RedisLimits(nowhere, "test"), lambda store: store.take(both(), 1))
 
 
@@ -208,3 +209,24 @@ def test_the_limit_that_lasts_longest_is_told():
 
     assert minutes.worst(found).scope == "b"
     assert minutes.worst([]) is None
+
+
+def test_a_store_that_did_not_answer_is_left_alone_for_a_moment():
+    clock = Clock()
+    patience = Patience(clock)
+    asked = []
+
+    def ask(fails):
+        with patience.asking("the store"):
+            asked.append(clock.now)
+            if fails:
+                raise TimeoutError
+
+    with pytest.raises(Unavailable, match="does not answer"):
+        ask(True)
+    with pytest.raises(Unavailable, match="a moment ago"):
+        ask(False)
+    clock.now += REST
+    ask(False)
+
+    assert len(asked) == 2

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
+import threading
 from decimal import Decimal
 
+import httpx2
 import openai
 import pytest
 from msgspec.structs import replace
@@ -37,7 +40,7 @@ def test_a_chat_is_answered_counted_and_told(gateway):
 
     assert answer.choices[0].message.content == "Twinguard keeps the budget."
     price = 9 * 30_000 + 5 * 60_000  # gpt-4: 30 and 60 dollars a million
-    for scope in ("environment:staging", "tenant:acme", "feature:search"):
+    for scope in ("environment:staging", "tenant:acme", "feature:search", "model:openai/gpt-4"):
         assert gateway.settled(scope).spent == price
     (line,) = gateway.told(1)
     assert line["gen_ai.usage.input_tokens"] == answer.usage.prompt_tokens
@@ -59,6 +62,10 @@ def test_the_provider_gets_its_own_key_and_never_the_customers(gateway):
     gateway.client(key).chat.completions.create(model=MODEL, messages=HELLO)
 
     (seen,) = gateway.provider.seen
+    assert set(seen.headers) == {
+        *("host", "content-type", "content-length", "accept", "accept-encoding", "user-agent"),
+        *("authorization", "x-client-request-id"),
+    }, "no header of the client's goes further"
     assert seen.headers["authorization"] == f"Bearer {gateways.PROVIDER_KEY}"
     assert key.encode() not in seen.raw
     assert key not in str(seen.headers)
@@ -86,6 +93,33 @@ def test_a_stream_arrives_event_by_event_without_what_only_the_gateway_asked_for
     )
     assert all("usage" not in chunk.model_fields_set for chunk in chunks)
     assert gateway.provider.seen[0].body["stream_options"] == {"include_usage": True}
+    assert gateway.settled("tenant:acme").spent == 570_000
+
+
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_the_first_event_arrives_while_the_provider_waits_with_the_second(gateway, cache):
+    """Nothing is buffered: the provider goes on only once the client has its first word."""
+    gate = threading.Event()
+    gateway.provider.then(Manner(gate=gate))
+    client = gateway.client(X_Twinguard_Cache=cache).with_options(timeout=20)
+
+    stream = client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
+    first = next(stream).choices[0].delta.content
+    gate.set()
+
+    assert first == "Twinguard"
+    assert len(list(stream)) == 5
+
+
+def test_a_document_instead_of_a_stream_is_passed_on_and_counted(gateway):
+    gateway.provider.then(Manner(whole=True))
+
+    found = gateway.post(
+        "/v1/chat/completions", json={"model": MODEL, "messages": HELLO, "stream": True}
+    )
+
+    assert found.headers["content-type"] == "application/json"
+    assert found.json()["choices"][0]["message"]["content"] == "Twinguard keeps the budget."
     assert gateway.settled("tenant:acme").spent == 570_000
 
 
@@ -444,3 +478,22 @@ def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, s
     assert second == first
     (fixture,) = tmp_path.iterdir()
     assert gateways.PROVIDER_KEY not in fixture.read_text()
+
+
+def test_usage_lines_reach_their_topic(pubsub_server, project):
+    """In batches, as JSON lists, behind the requests' backs."""
+    topic = f"projects/{project}/topics/llm-usage"
+    orders = f"projects/{project}/subscriptions/llm-usage"
+    pubsub = f"http://{pubsub_server.address}/v1"
+    httpx2.put(f"{pubsub}/{topic}", json={}).raise_for_status()
+    httpx2.put(f"{pubsub}/{orders}", json={"topic": topic}).raise_for_status()
+    settings = {"TWINGUARD_LLM_USAGE": topic, **pubsub_server.environment}
+    with gateways.running(settings=settings, usage_log=None) as gateway:
+        gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
+
+    pulled = httpx2.post(f"{pubsub}/{orders}:pull", json={"maxMessages": 10}, timeout=30)
+    (message,) = pulled.json()["receivedMessages"]
+
+    (line,) = json.loads(base64.b64decode(message["message"]["data"]))
+    assert message["message"]["attributes"] == {"kind": "llm-usage"}
+    assert (line["tenant"], line["cost_nanos"]) == ("acme", 570_000)

@@ -17,6 +17,10 @@ from msgspec.structs import replace
 import gateways
 import servers
 from gateways import HELLO, MODEL
+from twinguard import state
+from twinguard.decide.model import Breaker
+from twinguard.journal import Journal
+from twinguard.llm import upkeep
 from twinguard.standins.openai_provider import Manner
 
 INPUT, OUTPUT = 30_000, 60_000  # nano-dollars for a token of gpt-4
@@ -104,10 +108,10 @@ def test_a_client_that_leaves_a_stream_pays_for_what_came(gateway):
 
 
 def test_a_client_that_leaves_a_whole_answer_pays_what_it_really_cost(gateway):
-    gateway.provider.manner = Manner(wait=0.3)
+    gateway.provider.manner = Manner(wait=1.0)
 
     with pytest.raises(openai.APITimeoutError):
-        gateway.client().with_options(timeout=0.1).chat.completions.create(
+        gateway.client().with_options(timeout=0.5).chat.completions.create(
             model=MODEL, messages=HELLO
         )
 
@@ -117,10 +121,10 @@ def test_a_client_that_leaves_a_whole_answer_pays_what_it_really_cost(gateway):
 
 
 def test_a_client_that_leaves_before_a_stream_begins_pays_for_the_question(gateway):
-    gateway.provider.manner = Manner(wait=1.0)
+    gateway.provider.manner = Manner(wait=5.0)
 
     with pytest.raises(openai.APITimeoutError):
-        gateway.client().with_options(timeout=0.2).chat.completions.create(**STREAM)
+        gateway.client().with_options(timeout=0.5).chat.completions.create(**STREAM)
 
     line = only_line(gateway)
     assert line["gen_ai.usage.output_tokens"] == 0
@@ -404,3 +408,25 @@ def test_an_answer_that_is_not_http_is_a_failure_like_any_other(answer):
 
         assert refused.value.code == "provider_broke_off"
         assert only_line(gateway)["outcome"] == "broken"
+
+
+def test_an_open_cost_breaker_stops_the_gateway_within_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(upkeep.Upkeep.__init__, "__defaults__", (0.02,))
+    place = f"sqlite:///{tmp_path / 'records.db'}"
+    with gateways.running(settings={"TWINGUARD_RECORDS": place}) as gateway:
+        client = gateway.client()
+        client.chat.completions.create(model=MODEL, messages=HELLO)
+        journal = Journal(state.open_records(place), gateways.policy().retention)
+        journal.keep_breaker(journal.breaker(), Breaker((("staging", "used up"),)))
+
+        def ask():
+            try:
+                client.chat.completions.create(model=MODEL, messages=HELLO)
+            except openai.InternalServerError as err:
+                return err
+            return None
+
+        refused = gateways.until(ask, lambda found: found is not None)
+
+        assert (refused.status_code, refused.code) == (503, "cloud_budget")
+        assert "due to budget limits" in refused.message

@@ -12,6 +12,7 @@ import pytest
 
 import gateways
 from gateways import EMBEDDER, HELLO, MODEL
+from twinguard.llm import wire
 
 CHAT = "/v1/chat/completions"
 FINE = {"model": MODEL, "messages": HELLO}
@@ -238,3 +239,18 @@ def test_a_key_is_never_in_an_answer_about_it(gateway):
 
     assert found.status_code == 401
     assert wrong[-20:] not in found.text
+
+
+def test_a_body_that_never_comes_is_not_waited_for(gateway, key, monkeypatch):
+    monkeypatch.setattr(wire, "BODY_SECONDS", 0.1)
+    address = urlsplit(gateway.url)
+    head = (
+        f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{"
+    )
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'"code":"body_too_slow"' in answer

@@ -88,7 +88,7 @@ def test_the_zip_holds_sources_that_git_keeps_and_nothing_else(unpacked):
     names = {f"functions/{path.relative_to(unpacked).as_posix()}" for path in files}
 
     assert names - set(kept.splitlines()) == set()
-    assert {path.suffix for path in files} == {".lua", ".py", ".sql", ".txt"}
+    assert {path.suffix for path in files} == {".json", ".lua", ".py", ".sql", ".txt"}
     assert not (unpacked / "twinguard" / "cli").exists()
     assert not (unpacked / "twinguard" / "standins").exists()
 

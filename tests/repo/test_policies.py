@@ -394,6 +394,33 @@ WORKER = "  living-twin-worker: {critical: false}\n"
             ),
         ),
         (
+            '"tenant:*": 50}',
+            '"tenant:*": 9007200}',
+            "spending.limits.tenant:* must be from 0 to 9007199 USD; correct it, or remove it",
+        ),
+        (
+            '"tenant:*": 50}',
+            '"tenant:*": 50}, drift_percent: 0',
+            "spending.drift_percent: 0 is out of range; write a whole number >= 1",
+        ),
+        (
+            "open_routes: [/healthz, /readyz]",
+            "open_routes: [healthz]",
+            (
+                'spending.open_routes[0]: "healthz" does not match ^/[^\\s?#]*$; write it like '
+                "/healthz"
+            ),
+        ),
+        (
+            '"tenant:*": 50}',
+            '"customer:acme": 50}',
+            (
+                'spending.limits.customer:acme: "customer:acme" does not match '
+                "^(tenant|feature|key|model):[^\\s]([^\\n]{0,198}[^\\s])?$; write it like "
+                "tenant:acme"
+            ),
+        ),
+        (
             "{node: SHARED_CORE_NANO}",
             "{cidr: 8.8.8.0/24}",
             (

@@ -12,7 +12,16 @@ from typer.testing import CliRunner
 from ledgers import ACME, CHAT, STAGING, redis_ledger
 from twinguard import state
 from twinguard.cli import budgets
-from twinguard.decide.ledger import NANOS, Budgets, Held, Limit, Reason, period_of
+from twinguard.decide.ledger import (
+    NANOS,
+    Budgets,
+    Held,
+    Limit,
+    Reason,
+    Scope,
+    ScopeKind,
+    period_of,
+)
 from twinguard.llm.ledger_book import Book
 from twinguard.policy import Retention
 
@@ -146,6 +155,7 @@ def test_a_mistake_is_named_with_its_remedy(book, arguments, message):
 def event(number, nanos, **other):
     now = dt.datetime.now(dt.UTC).isoformat()
     usual = {"request_id": f"r{number}", "attempt": 1, "at": now, "environment": "staging"}
+    usual |= {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o"}
     return {**usual, "tenant": "acme", "cost_nanos": nanos, "kind": "usage", **other}
 
 
@@ -170,7 +180,9 @@ def test_a_ledger_is_rebuilt_from_the_usage_log(ledger, tmp_path):
     assert "4 usage events" in planned
     assert "has spent 65.00 USD" in done
     assert [standing.spent for standing in before] == [63_500_000_000, 47_000_000_000]
-    assert [standing.spent for standing in ledger.totals([STAGING, ACME])] == [65 * NANOS] * 2
+    model = Scope(ScopeKind.MODEL, "openai/gpt-4o")
+    spent = [standing.spent for standing in ledger.totals([STAGING, ACME, model])]
+    assert spent == [65 * NANOS] * 3
 
 
 def test_what_is_no_usage_log_is_refused_by_its_line(ledger, tmp_path):

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 
 import pytest
+import redis
 
 from fakes import MemoryRecords
 from ledgers import ACME, CHAT, STAGING, Clock, made
 from twinguard import config
-from twinguard.decide.ledger import NANOS
-from twinguard.decide.ledger import Budgets as Limits
+from twinguard.decide.ledger import NANOS, Budgets, period_of
 from twinguard.decide.model import Breaker
-from twinguard.decide.stops import is_open_route
+from twinguard.decide.stops import StopReason, is_open_route
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
 from twinguard.llm.budgets import budgets_of
+from twinguard.llm.ledger_book import Book
 from twinguard.policy import Environment, Retention
-from twinguard.web.cost_control import Budgets, CostControlMiddleware
+from twinguard.state import open_records
+from twinguard.web.cost_control import BudgetWatch, CostControlMiddleware
 
 ERROR = "Service temporarily unavailable due to budget limits"
 
@@ -40,11 +43,14 @@ class Site:
 
     def __init__(self, **options):
         self.journal = Journal(MemoryRecords(), Retention())
-        self.ledger = made("memory", "", Limits({STAGING: 100}), Clock())
+        self.ledger = made("memory", "", Budgets({STAGING: 100}), Clock())
         self.at = 0.0
-        options.setdefault("budgets", Budgets(self.journal, self.ledger, STAGING))
+        options.setdefault("watch", BudgetWatch(self.journal, self.standing))
         options.setdefault("open_routes", ("/healthz", "/static/"))
         self.middleware = CostControlMiddleware(app, clock=lambda: self.at, **options)
+
+    def standing(self):
+        return self.ledger.totals([STAGING])[0]
 
     def open_breaker(self):
         opened = Breaker((("b1", "502.81 of 500 USD"),))
@@ -193,24 +199,24 @@ class Silent:
 
 @pytest.mark.parametrize(("when_unknown", "status"), [("open", 200), ("closed", 503)])
 def test_budgets_that_cannot_be_looked_at_count_as_the_application_says(when_unknown, status):
-    budgets = Silent()
-    site = Site(budgets=budgets, when_unknown=when_unknown)
+    watch = Silent()
+    site = Site(watch=watch, when_unknown=when_unknown)
 
     assert [site.asked()[0] for _ in range(3)] == [status] * 3
-    assert budgets.looks == 1
+    assert watch.looks == 1
 
 
 def test_what_was_known_counts_while_nothing_answers():
     site = Site()
     site.open_breaker()
     site.asked()
-    site.middleware._budgets, site.at = Silent(), 60
+    site.middleware._watch, site.at = Silent(), 60
 
     assert site.asked()[0] == 503
 
 
 def test_a_hundred_requests_at_once_look_once():
-    class Counting(Budgets):
+    class Counting(BudgetWatch):
         looks = 0
 
         def look(self):
@@ -218,7 +224,7 @@ def test_a_hundred_requests_at_once_look_once():
             return super().look()
 
     site = Site()
-    site.middleware._budgets = Counting(site.journal, site.ledger, STAGING)
+    site.middleware._watch = Counting(site.journal, site.standing)
 
     async def story():
         return await asyncio.gather(*(site.messages() for _ in range(100)))
@@ -229,19 +235,48 @@ def test_a_hundred_requests_at_once_look_once():
     assert Counting.looks == 1
 
 
-def test_settings_alone_are_enough(monkeypatch, tmp_path, redis_server):
-    text = (
-        '{"environment": "staging", "project": {"id": "demo-staging"}, "region": "europe-west1",'
-        '"spending": {"open_routes": ["/healthz"]}}'
-    )
-    monkeypatch.setenv("TWINGUARD_POLICY", text)
-    monkeypatch.setenv("TWINGUARD_RECORDS", f"sqlite:///{tmp_path / 'records.db'}")
-    monkeypatch.setenv("TWINGUARD_COUNTERS", redis_server.environment["TWINGUARD_COUNTERS"])
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    """Settings of an application of staging, and its records."""
+    address = f"sqlite:///{tmp_path / 'records.db'}"
+    found = {
+        "TWINGUARD_POLICY_FILE": str(config.path_of(Environment.STAGING)),
+        "TWINGUARD_RECORDS": address,
+    }
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TWINGUARD_POLICY", raising=False)
+    monkeypatch.delenv("TWINGUARD_COUNTERS", raising=False)
+    return open_records(address)
 
+
+def test_settings_alone_are_enough(settings):
     middleware = CostControlMiddleware(app)
+    before = middleware._watch.look()
+    journal = Journal(settings, Retention())
+    journal.keep_breaker(journal.breaker(), Breaker((("b1", "used up"),)))
 
-    assert middleware._open_routes == ("/healthz",)
-    assert middleware._budgets.look() is None
+    assert middleware._open_routes == ("/healthz", "/readyz")
+    assert before is None
+    assert middleware._watch.look().reason is StopReason.CLOUD_BUDGET
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_what_gateways_spent_stops_the_application(kind, settings, monkeypatch, request):
+    address = "memory://"
+    if kind == "redis":
+        server = request.getfixturevalue("redis_server")
+        address = server.environment["TWINGUARD_COUNTERS"]
+        with redis.Redis.from_url(address) as client:
+            for key in client.keys("{twinguard:staging}*"):
+                client.delete(key)
+    monkeypatch.setenv("TWINGUARD_COUNTERS", address)
+    this_month = period_of(dt.datetime.now(dt.UTC))
+    Book(settings, Retention()).sums(this_month, "w").write({str(STAGING): 200 * NANOS})
+
+    found = CostControlMiddleware(app)._watch.look()
+
+    assert (found.reason, found.resets_at) == (StopReason.LLM_BUDGET, this_month.end)
 
 
 def test_a_wrong_option_stops_the_application_when_it_is_built():

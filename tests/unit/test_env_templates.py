@@ -271,7 +271,7 @@ def test_numbers_are_written_in_plain_digits():
 
 
 def test_a_block_that_is_removed_takes_its_part_of_the_file_along():
-    policy = replace(policy_of(Environment.DEVELOPMENT), openai=None, local_llm=None)
+    policy = replace(policy_of(Environment.DEVELOPMENT), openai=None, gateway=None, local_llm=None)
 
     assert template_of(policy) == DEVELOPMENT[DEVELOPMENT.index("# GCP Configuration") :]
 

@@ -7,7 +7,7 @@ import datetime as dt
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import servers
@@ -201,6 +201,7 @@ def test_events_that_come_twice_are_counted_once(book):
     assert ledger.totals([STAGING])[0].spent == 37
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50), st.booleans()), max_size=30))
 def test_any_mix_of_flushes_and_lost_writers_is_rebuilt_to_the_sum_of_its_events(calls):
     """A writer that is killed loses what it had not written; the events have it."""

@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinguard.decide.rates import Cost, Rate, Tier, Unpriced, cost, estimate
@@ -160,6 +160,7 @@ def test_every_class_has_its_own_price():
 COUNT = st.integers(0, 400_000)
 
 
+@settings(deadline=None)
 @given(COUNT, COUNT, COUNT, COUNT, st.integers(0, 5000), st.integers(0, 5000))
 @pytest.mark.parametrize(
     ("model", "provider"),

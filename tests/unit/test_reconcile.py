@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from typer.testing import CliRunner
@@ -135,6 +135,7 @@ def test_a_models_dates_are_no_other_model(name, plain):
     assert family(name) == plain
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from("abc"), st.integers(0, 10**12)),
     st.dictionaries(st.sampled_from("abc"), st.integers(0, 10**12)),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twinguard.decide.tokens import PROVIDER_SHAPES, TokenClass, Usage, anthropic, gemini, openai
@@ -178,6 +178,7 @@ COUNT = st.integers(0, 10**7)
 MAYBE = st.one_of(st.none(), COUNT)
 
 
+@settings(deadline=None)
 @given(COUNT, COUNT, st.lists(MAYBE, min_size=5, max_size=5))
 def test_openais_parts_always_add_up_however_they_overlap(prompt, answer, parts):
     cached, audio, image, thought, spoken = parts
@@ -199,6 +200,7 @@ def test_openais_parts_always_add_up_however_they_overlap(prompt, answer, parts)
     assert all(usage.of(kind) >= 0 for kind in TokenClass)
 
 
+@settings(deadline=None)
 @given(COUNT, COUNT, COUNT, COUNT, COUNT, st.lists(COUNT, min_size=3, max_size=3))
 def test_geminis_parts_always_add_up_however_they_overlap(
     prompt, cached, answer, thoughts, tools, details
@@ -225,6 +227,7 @@ def test_geminis_parts_always_add_up_however_they_overlap(
     assert all(usage.of(kind) >= 0 for kind in TokenClass)
 
 
+@settings(deadline=None)
 @given(COUNT, COUNT, COUNT, COUNT, COUNT)
 def test_anthropics_parts_always_add_up(fresh, written, long, read, answer):
     usage = anthropic(

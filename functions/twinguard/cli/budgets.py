@@ -20,11 +20,22 @@ from twinguard import state
 from twinguard.cli import budgets_output as output
 from twinguard.cli.deployed import settings
 from twinguard.cli.desk import Apply, AsJson, By, Desk, Env, at_desk
-from twinguard.decide import ledger as rules
+from twinguard.decide import ledger_rules as rules
 from twinguard.decide import wording
-from twinguard.decide.ledger import Known, Limit, Period, Scope, ScopeKind, Standing
+from twinguard.decide.ledger import (
+    MOST,
+    Known,
+    Limit,
+    Period,
+    Scope,
+    ScopeKind,
+    Standing,
+    dollars_of,
+    nanos_of,
+    period_of,
+)
 from twinguard.errors import BadEvent, Misconfigured, Unavailable
-from twinguard.llm.budgets import budgets_of, environment_of
+from twinguard.llm.budgets import budgets_of, environment_of, written
 from twinguard.llm.ledger import KeepsCount, open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.llm.ledger_events import counted
@@ -55,19 +66,13 @@ class Office:
     @property
     def period(self) -> Period:
         """The month that is."""
-        return rules.period_of(self.desk.now)
+        return period_of(self.desk.now)
 
     def standings(self, scopes: tuple[Scope, ...], known: Known) -> tuple[Standing, ...]:
         """How scopes stand: by the ledger itself, else by what gateways wrote down of it."""
         if self.ledger is not None:
             return self.ledger.totals(scopes)
-        limits, budgets = {limit.scope: limit for limit in known.limits}, budgets_of(self.policy)
-        found = []
-        for scope in scopes:
-            limit = rules.limit_now(budgets, scope, limits.get(scope), self.desk.now)
-            spent = known.spent.get(scope, 0)
-            found.append(Standing(scope, self.period, limit.nanos, spent, 0, limit.generation))
-        return tuple(found)
+        return written(budgets_of(self.policy), known, scopes, self.desk.now)
 
 
 @app.command()
@@ -199,10 +204,10 @@ def _nanos(text: str) -> int | None:
         amount = Decimal(text)
     except InvalidOperation as err:
         raise Misconfigured(f"--amount is {text[:20]!r}; write it as 80 or 12.50") from err
-    if not amount.is_finite() or not 0 <= amount <= rules.dollars_of(rules.MOST):
-        most = rules.dollars_of(rules.MOST)
+    if not amount.is_finite() or not 0 <= amount <= dollars_of(MOST):
+        most = dollars_of(MOST)
         raise Misconfigured(f"--amount is {text[:20]!r}; write 0 to {most:,.0f} USD")
-    return rules.nanos_of(amount)
+    return nanos_of(amount)
 
 
 def _until(text: str, now: dt.datetime) -> dt.datetime:

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from twinguard.cli.scale_output import console, print_json, say, table
-from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of, worded
+from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of
+from twinguard.decide.ledger_rules import worded
 from twinguard.decide.money import percent
 from twinguard.llm.ledger_book import SetLimit
 from twinguard.policy import Policy

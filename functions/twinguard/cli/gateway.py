@@ -25,7 +25,7 @@ from twinguard.cli.desk import Env, exiting
 from twinguard.cli.scale_output import say
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.errors import Misconfigured
-from twinguard.gateway_wiring import SECRETS, parts_from
+from twinguard.gateway_wiring import SECRETS, parts_from, settled
 from twinguard.llm.gateway import Gateway
 from twinguard.peppers import Peppers
 from twinguard.policy import AUTO, Policy
@@ -52,6 +52,7 @@ def serve(
         logs.configure([found[name] for name in SECRETS if found.get(name)])
         gateway = parts_from(policy, found).gateway
         say(f"The gateway of {policy.environment} listens at http://{HOST}:{port}/v1")
+        settled()
         run(gateway, port)
 
 

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger's values and its rules: what may be held, what is left, when it resets. Pure.
+"""The ledger's values: whose budget, what is held, what came of it, how it stands. Pure.
 
-Money is in whole nano-dollars. The stores in `llm/` follow these rules, Redis in its own script."""
+Money is in whole nano-dollars. Rules are in `ledger_rules.py`, stores in `llm/`."""
 
 from __future__ import annotations
 
 import datetime as dt
 import enum
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 from msgspec import Struct
-
-from twinguard.decide.money import money
 
 NANOS: Final = 1_000_000_000
 """Nano-dollars in a dollar."""
@@ -24,12 +21,6 @@ MOST: Final = 2**53 - 1
 
 Redis compares in doubles, which are exact up to here; `tests/contract/test_ledger.py` says why
 nothing else needs a bound."""
-
-PATIENCE: Final = 10
-"""Seconds after which it is worth to ask again while calls under way hold the budget."""
-
-REMEMBERED: Final = dt.timedelta(hours=6)
-"""How long after its lease an attempt is known, so that it is settled once only."""
 
 NAME: Final = 200
 """Characters that a scope's name, or a request's id, may have."""
@@ -43,7 +34,7 @@ class ScopeKind(enum.StrEnum):
     FEATURE = "feature"
     KEY = "key"
     MODEL = "model"
-    """By its provider's name: `model:openai/gpt-4o`. What bills are compared by."""
+    """By the name of who bills it: `model:openai/gpt-4o`. What bills are compared by."""
 
 
 class Scope(Struct, frozen=True, order=True):
@@ -53,7 +44,7 @@ class Scope(Struct, frozen=True, order=True):
     name: str
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name):
+        if not is_name(self.name):
             raise ValueError(
                 f"{self.kind} {self.name!r} must have 1 to {NAME} printable characters"
             )
@@ -68,6 +59,11 @@ class Scope(Struct, frozen=True, order=True):
         if kind not in set(ScopeKind):
             raise ValueError(f"{text!r} is no scope; write it like tenant:acme or feature:chat")
         return cls(ScopeKind(kind), name)
+
+
+def model_scope(provider: str, model: str) -> Scope:
+    """The scope of a model, as bills are compared by it."""
+    return Scope(ScopeKind.MODEL, f"{provider}/{model}"[:NAME])
 
 
 class Period(Struct, frozen=True, order=True):
@@ -234,96 +230,6 @@ class Settlement(Struct, frozen=True):
         return self.outcome not in {Outcome.REPEATED, Outcome.TOO_LATE}
 
 
-class State(enum.StrEnum):
-    """What has become of one attempt."""
-
-    HELD = "held"
-    EXPIRED = "expired"
-    SETTLED = "settled"
-    RELEASED = "released"
-
-
-def refusal(standings: Iterable[Standing], nanos: int, retry_after: int) -> Refused | None:
-    """Why so much cannot be held in all of these scopes; None where it can.
-
-    The reason that lasts longest is told, of several alike the first scope's."""
-    worst: Refused | None = None
-    for standing in standings:
-        reason = _reason(standing, nanos)
-        if reason is not None and (worst is None or _RANK[reason] > _RANK[worst.reason]):
-            worst = refused(standing, reason, retry_after)
-    return worst
-
-
-def refused(standing: Standing, reason: Reason, retry_after: int) -> Refused:
-    """The refusal for a scope that stands like this."""
-    return Refused(
-        reason,
-        standing.scope,
-        standing.limit or 0,
-        standing.spent,
-        standing.held,
-        standing.period,
-        retry_after if reason is Reason.BUDGET_HELD else None,
-    )
-
-
-def _reason(standing: Standing, nanos: int) -> Reason | None:
-    limit = standing.limit
-    if limit is None or standing.spent + standing.held + nanos <= limit:
-        return None
-    if nanos > limit:
-        return Reason.TOO_LARGE
-    return Reason.BUDGET_SPENT if standing.spent + nanos > limit else Reason.BUDGET_HELD
-
-
-_RANK = {Reason.BUDGET_HELD: 1, Reason.BUDGET_SPENT: 2, Reason.TOO_LARGE: 3}
-
-
-def limit_now(budgets: Budgets, scope: Scope, limit: Limit | None, now: dt.datetime) -> Limit:
-    """The limit in force: an administrator's until it ends, else the policy's (generation 0)."""
-    if limit is None or limit.nanos is None or (limit.until is not None and limit.until <= now):
-        return Limit(scope, budgets.limit_of(scope), 0)
-    return limit
-
-
-def patience(left: dt.timedelta) -> int:
-    """Seconds to wait before asking again, where the next lease has so much time left."""
-    return min(PATIENCE, max(1, math.ceil(left.total_seconds())))
-
-
-def settled(state: State | None, held: int, nanos: int) -> Settlement:
-    """What settling means for an attempt in this state, with so much held; None: unknown."""
-    if state is State.SETTLED:
-        return Settlement(Outcome.REPEATED)
-    if state is not State.HELD:
-        return Settlement(Outcome.LATE, nanos)
-    over = max(0, nanos - held)
-    return Settlement(Outcome.OVER if over else Outcome.SETTLED, over)
-
-
-def checked(
-    request_id: str, attempt: int, scopes: tuple[Scope, ...], nanos: int, lease_seconds: int
-) -> None:
-    """ValueError where a hold cannot be asked for like this."""
-    if not _is_name(request_id):
-        raise ValueError(f"request id {request_id!r} must have 1 to {NAME} printable characters")
-    if attempt < 0:
-        raise ValueError(f"attempt {attempt} must be zero or more")
-    if not scopes or len(set(scopes)) != len(scopes):
-        raise ValueError("a hold needs one scope or more, each once")
-    if lease_seconds < 1:
-        raise ValueError(f"a lease of {lease_seconds} seconds must last one or more")
-    checked_nanos(nanos)
-
-
-def checked_nanos(nanos: int) -> int:
-    """The amount, if one call may cost so much; ValueError otherwise."""
-    if not 0 <= nanos <= MOST:
-        raise ValueError(f"{nanos} nano-dollars are out of range; 0 to {MOST} can be counted")
-    return nanos
-
-
 def nanos_of(dollars: Decimal) -> int:
     """Dollars from a policy or a command as nano-dollars; a part of one counts as none."""
     return int(dollars * NANOS)
@@ -334,13 +240,6 @@ def dollars_of(nanos: int) -> Decimal:
     return Decimal(nanos).scaleb(-9)
 
 
-def worded(limit: Limit) -> str:
-    """A limit for people: `12.50 USD until 2026-12-01 00:00 UTC`."""
-    if limit.nanos is None:
-        return "the policy's"
-    until = "" if limit.until is None else f" until {limit.until:%Y-%m-%d %H:%M} UTC"
-    return f"{money(dollars_of(limit.nanos), 'USD')}{until}"
-
-
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """True for what may name a scope or a request."""
     return 1 <= len(text) <= NAME and text.isprintable()

@@ -52,7 +52,7 @@ def routes(
         chosen = _named(models, asked)
     if isinstance(chosen, Mistake):
         return chosen
-    found = [_route(policy, name, models[name]) for name in chosen]
+    found = [route_of(policy, name, models[name]) for name in chosen]
     if policy.mocks is not None and policy.mocks.llm_responses:
         return (Route(chosen[0], MOCK, LOCAL),)
     if local and policy.local_llm is not None and asked.endpoint is not Endpoint.EMBEDDINGS:
@@ -87,7 +87,7 @@ def _chosen(
         for name, model in models.items()
         if model.embeddings is wants_embeddings
         and (model.quality >= floor or wants_embeddings)
-        and (cost := priced(name, _route(policy, name, model).prices)) is not None
+        and (cost := priced(name, route_of(policy, name, model).prices)) is not None
     }
     if not costs:
         return Mistake(f"no model is good enough for {task or 'this'}; name one", "model")
@@ -95,7 +95,8 @@ def _chosen(
     return order[:1] if wants_embeddings else order
 
 
-def _route(policy: Policy, name: str, model: ServedModel) -> Route:
+def route_of(policy: Policy, name: str, model: ServedModel) -> Route:
+    """Where a model is asked, and by whose prices it is counted."""
     if model.provider in {OPENAI, LOCAL} or policy.gateway is None:
         return Route(name, model.provider, model.provider)
     provider = policy.gateway.providers[model.provider]

@@ -3,12 +3,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterable
 from decimal import Decimal
 
-from twinguard.decide.ledger import Budgets, Scope, ScopeKind, nanos_of
+from twinguard.decide.ledger import (
+    Budgets,
+    Known,
+    Scope,
+    ScopeKind,
+    Standing,
+    nanos_of,
+    period_of,
+)
+from twinguard.decide.ledger_rules import limit_now
 from twinguard.policy import Policy
 
-__all__ = ["budgets_of", "environment_of"]
+__all__ = ["budgets_of", "environment_of", "written"]
 
 _EACH = "*"
 
@@ -31,3 +42,16 @@ def budgets_of(policy: Policy, named: dict[Scope, int] | None = None) -> Budgets
         else:
             found[scope] = nanos_of(Decimal(dollars))
     return Budgets(found, usual)
+
+
+def written(
+    budgets: Budgets, known: Known, scopes: Iterable[Scope], now: dt.datetime
+) -> tuple[Standing, ...]:
+    """How scopes stand by what was written down of them; what is held is not."""
+    set_by = {limit.scope: limit for limit in known.limits}
+    found = []
+    for scope in scopes:
+        limit = limit_now(budgets, scope, set_by.get(scope), now)
+        spent = known.spent.get(scope, 0)
+        found.append(Standing(scope, period_of(now), limit.nanos, spent, 0, limit.generation))
+    return tuple(found)

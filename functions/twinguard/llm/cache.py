@@ -20,12 +20,13 @@ from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.tokens import Usage
 from twinguard.errors import Misconfigured, Unavailable
-from twinguard.llm.redis_client import opened
+from twinguard.llm.redis_client import Patience, opened
 from twinguard.readers import ready
 
 __all__ = ["Cache", "Entry", "Key", "MemoryCache", "RedisCache", "key_of", "open_cache"]
 
 LARGEST_ENTRY: Final = 1024 * 1024
+_WHAT: Final = "the cache"
 _OVERHEAD: Final = 500
 _TIMEOUT: Final = 0.25
 _MEGABYTE: Final = 1024 * 1024
@@ -119,29 +120,25 @@ class RedisCache:
         self._prefix = f"twinguard:{{{environment}}}:answers:"
         self._seconds = seconds
         self._client = opened(url, _TIMEOUT)
+        self._patience = Patience()
 
     async def get(self, key: Key) -> Entry | None:
         """The answer to a question, if it is there and this tenant's."""
-        from redis.exceptions import RedisError
-
         try:
-            found = await self._client.get(self._name(key))
+            with self._patience.asking(_WHAT):
+                found = await self._client.get(self._name(key))
             entry = None if found is None else msgspec.msgpack.decode(found, type=Entry)
-        except (RedisError, OSError, TimeoutError, msgspec.DecodeError):
+        except (Unavailable, msgspec.DecodeError):
             return None
         return entry if entry is not None and entry.tenant == key.tenant else None
 
     async def put(self, key: Key, entry: Entry) -> None:
         """Keep an answer."""
-        from redis.exceptions import RedisError
-
         if len(entry.body) > LARGEST_ENTRY or entry.tenant != key.tenant:
             return
         data = msgspec.msgpack.encode(entry)
-        try:
+        with self._patience.asking(_WHAT):
             await self._client.set(self._name(key), data, ex=self._seconds)
-        except (RedisError, OSError, TimeoutError) as err:
-            raise Unavailable(f"the cache does not answer ({type(err).__name__})") from err
 
     async def close(self) -> None:
         """Drop the connections."""

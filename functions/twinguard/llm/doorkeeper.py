@@ -85,6 +85,7 @@ class Doorkeeper:
         if held is not None and held.curb is Curb.BLOCK:
             raise wire.Refusal(wire.FORBIDDEN, "key_blocked", BLOCKED)
         key = await self._key(text)
+        request.key_id = key.id
         if not key.allows(scope):
             told = f"this key may not use {scope}; have one issued with that scope"
             raise wire.Refusal(wire.FORBIDDEN, "missing_scope", told)

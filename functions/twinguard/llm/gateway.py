@@ -17,10 +17,12 @@ import msgspec
 
 from twinguard.decide.llm_requests import Endpoint
 from twinguard.decide.llm_routes import served
+from twinguard.decide.stops import ERROR
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm import wire
 from twinguard.llm.doorkeeper import Doorkeeper
 from twinguard.llm.serving import Serving
+from twinguard.llm.upkeep import Upkeep
 from twinguard.llm.wire import Receive, Refusal, Request, Scope, Send
 from twinguard.policy import AUTO, Policy
 
@@ -40,11 +42,11 @@ class Gateway:
         policy: Policy,
         doorkeeper: Doorkeeper,
         serving: Serving,
-        begin: Callable[[], None],
+        upkeep: Upkeep,
         close: Callable[[], Awaitable[None]],
     ) -> None:
         self._doorkeeper, self._serving = doorkeeper, serving
-        self._begin, self._close = begin, close
+        self._upkeep, self._close = upkeep, close
         self._endpoints: Mapping[str, Endpoint] = {one.value: one for one in Endpoint}
         self._models = _listed(policy)
 
@@ -71,7 +73,14 @@ class Gateway:
             status = await _refused(send, sorry, name)
         if _log.isEnabledFor(logging.INFO):
             ms = round(1000 * (time.perf_counter() - started), 1)
-            fields = {"request_id": name, "path": request.path, "status": status, "ms": ms}
+            fields = {
+                "event": "gateway",
+                "request_id": name,
+                "key_id": request.key_id,
+                "path": request.path[:100],
+                "status": status,
+                "ms": ms,
+            }
             _log.info("%s %d", request.path[:100], status, extra={"fields": fields})
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
@@ -79,6 +88,8 @@ class Gateway:
         if endpoint is not None:
             _require(request, "POST")
             caller = await self._doorkeeper.caller(request, endpoint.scope)
+            if (stop := self._upkeep.stop) is not None:
+                raise Refusal(wire.UNAVAILABLE, stop.reason, f"{ERROR}: {stop.remedy}")
             return await self._serving.serve(endpoint, request, caller, send, id)
         if request.path == HEALTH:
             _require(request, "GET")
@@ -106,7 +117,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._begin()
+                self._upkeep.begin()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await asyncio.shield(self._close())

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The ledger's steps in Redis; the rules are those of decide/ledger.py, the tests hold both alike.
+-- The ledger's steps in Redis. Rules: decide/ledger_rules.py; the tests hold both alike.
 --
 -- KEYS[1]     {tag}:ledger          marks a ledger that was restored: without it all was lost
 -- KEYS[2]     {tag}:leases          sorted set: attempts that are held, by the end of their lease
@@ -28,6 +28,12 @@ local function give_back(attempt, amount, scopes)
   redis.call('ZREM', leases, attempt)
 end
 
+-- What has ended is remembered so that it counts once, and in as little memory as that takes.
+local function ended(attempt, state)
+  redis.call('HDEL', attempt, 'nanos', 'scopes', 'period')
+  redis.call('HSET', attempt, 'state', state)
+end
+
 -- Free what is past its lease: `most` attempts at once, so that one call never waits for thousands.
 local function sweep(most)
   local due = redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, most)
@@ -35,7 +41,7 @@ local function sweep(most)
     local found = redis.call('HMGET', attempt, 'state', 'nanos', 'scopes')
     if found[1] == 'held' then
       give_back(attempt, found[2], found[3])
-      redis.call('HSET', attempt, 'state', 'expired')
+      ended(attempt, 'expired')
     else
       redis.call('ZREM', leases, attempt)
     end
@@ -50,7 +56,7 @@ local function looked_up(attempt, kept)
   if not till then return {} end
   if found[1] == 'held' and till <= now then
     give_back(attempt, found[3], found[4])
-    redis.call('HSET', attempt, 'state', 'expired')
+    ended(attempt, 'expired')
     found[1] = 'expired'
   end
   return till + tonumber(kept) > now and found or {}
@@ -145,7 +151,8 @@ local function settle()
   for key in string.gmatch(scopes or table.concat(KEYS, '\n', 5), '[^\n]+') do
     count(key, 'spent', amount, ARGV[6])
   end
-  redis.call('HSET', attempt, 'state', 'settled', 'until', string.format('%.0f', till))
+  ended(attempt, 'settled')
+  redis.call('HSET', attempt, 'until', string.format('%.0f', till))
   lives_until(attempt, till + kept)
   return {state, known[3] or '0'}
 end
@@ -155,7 +162,7 @@ local function release()
   local known = looked_up(KEYS[4], ARGV[3])
   if known[1] ~= 'held' then return {'0'} end
   give_back(KEYS[4], known[3], known[4])
-  redis.call('HSET', KEYS[4], 'state', 'released')
+  ended(KEYS[4], 'released')
   return {'1'}
 end
 

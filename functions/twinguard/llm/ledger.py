@@ -70,7 +70,7 @@ Restore = Callable[[Period], Known]
 
 
 def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) -> KeepsCount:
-    """The ledger a URL names: `memory://`, `redis://host:port/0`, `rediss://…`.
+    """The ledger a URL names: `memory://`, `redis://host:port/0`, `rediss://…`, a cluster's too.
 
     Misconfigured where it names none. Nothing is contacted before the first call."""
     scheme = url.partition("://")[0]
@@ -81,8 +81,9 @@ def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) 
     if scheme in {"redis", "rediss"}:
         from twinguard.llm.ledger_redis import RedisLedger, connected
 
-        return RedisLedger(connected(url), environment, budgets, restore=restore)
+        client = (lambda: connected(url)) if "?cluster=true" in url else connected(url)
+        return RedisLedger(client, environment, budgets, restore=restore)
     raise Misconfigured(
-        f"TWINGUARD_COUNTERS is {url!r}, which names no ledger; set it to memory:// (one process)"
-        " or redis://HOST:PORT/0"
+        f"TWINGUARD_COUNTERS begins with {scheme!r}: no ledger; set it to memory:// (one process)"
+        " or redis://HOST:PORT/0, with ?cluster=true for a cluster"
     )

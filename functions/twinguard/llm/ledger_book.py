@@ -14,7 +14,7 @@ from typing import Final, cast
 import msgspec
 from msgspec import Struct
 
-from twinguard.decide import ledger as rules
+from twinguard.decide import ledger_rules as rules
 from twinguard.decide.ledger import Known, Limit, Period, Scope
 from twinguard.errors import Conflict, Misconfigured
 from twinguard.policy import Retention

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from twinguard.decide.ledger import Period, Scope, ScopeKind, period_of
 from twinguard.errors import BadEvent
@@ -32,6 +32,8 @@ class _Event(Struct, frozen=True):
     kind: str = "usage"
     cached: bool = False
     period: str = ""
+    provider: str = field(name="gen_ai.provider.name", default="")
+    model: str = field(name="gen_ai.request.model", default="")
 
 
 def counted(lines: Iterable[bytes], environment: str) -> Iterator[Counted]:
@@ -58,6 +60,7 @@ def _counted(event: _Event) -> Counted:
         (ScopeKind.TENANT, event.tenant),
         (ScopeKind.FEATURE, event.feature),
         (ScopeKind.KEY, event.key_id),
+        (ScopeKind.MODEL, f"{event.provider}/{event.model}" if event.provider else ""),
     )
     scopes = tuple(Scope(kind, name) for kind, name in named if name)
     period = Period(event.period) if event.period else period_of(event.at)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from twinguard.decide import ledger as rules
+from twinguard.decide import ledger_rules as rules
 from twinguard.decide.ledger import (
     Budgets,
     Held,
@@ -21,12 +21,14 @@ from twinguard.decide.ledger import (
     Limit,
     Outcome,
     Period,
+    Reason,
     Refused,
     Scope,
     Settlement,
     Standing,
-    State,
+    period_of,
 )
+from twinguard.decide.ledger_rules import State
 
 __all__ = ["MemoryLedger", "system_clock"]
 
@@ -80,13 +82,13 @@ class MemoryLedger:
         rules.checked(request_id, attempt, scopes, nanos, lease_seconds)
         with self._lock:
             now = self._swept()
-            period, key = rules.period_of(now), (request_id, attempt)
+            period, key = period_of(now), (request_id, attempt)
             standings = [self._standing(scope, period, now) for scope in scopes]
             known = self._entries.get(key)
             if known is not None and known.state is State.HELD:
                 return known.held
             if known is not None and known.state is not State.EXPIRED:
-                return rules.refused(standings[0], rules.Reason.FINISHED, 0)
+                return rules.refused(standings[0], Reason.FINISHED, 0)
             if refused := rules.refusal(standings, nanos, self._patience(now)):
                 return refused
             until = now + dt.timedelta(seconds=lease_seconds)
@@ -130,7 +132,7 @@ class MemoryLedger:
         """How the scopes stand."""
         with self._lock:
             now = self._swept()
-            period = period or rules.period_of(now)
+            period = period or period_of(now)
             return tuple(self._standing(scope, period, now) for scope in scopes)
 
     def set_limit(self, limit: Limit) -> bool:

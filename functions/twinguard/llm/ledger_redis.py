@@ -11,9 +11,10 @@ import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qsl
 
-from twinguard.decide import ledger as rules
+from twinguard.decide import ledger_rules as rules
 from twinguard.decide.ledger import (
     Budgets,
     Held,
@@ -25,8 +26,9 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
-    State,
+    period_of,
 )
+from twinguard.decide.ledger_rules import State
 from twinguard.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
@@ -51,48 +53,64 @@ _Answer = list[Any]
 
 
 def connected(url: str, timeout: float = 0.5, connections: int = 64) -> redis.Redis:
-    """A client for a server that is near: it gives up after `timeout` seconds, once.
+    """A client for a server that is near, or with `?cluster=true` for a cluster.
 
-    More threads than connections wait for one; the client's own pool would refuse them."""
+    A call that gets no answer within `timeout` is sent once more, for each may be repeated, and
+    then given up: slow is worse than dead. More threads than connections wait for one; the
+    client's own pool would refuse them."""
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
-    try:
-        pool = redis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=timeout,
-            decode_responses=True,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            health_check_interval=30,
+    place, _, query = url.partition("?")
+    asked = dict(parse_qsl(query, keep_blank_values=True))
+    is_cluster = asked.pop("cluster", "false") == "true"
+    if asked:
+        raise Misconfigured(
+            f"TWINGUARD_COUNTERS: the ledger does not know {', '.join(sorted(asked))}; "
+            "only ?cluster=true may follow the address"
         )
-        return redis.Redis(connection_pool=pool)
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 1),
+        "health_check_interval": 30,
+        "max_connections": connections,
+    }
+    try:
+        if is_cluster:
+            return cast("redis.Redis", redis.RedisCluster.from_url(place, **options))
+        pool = redis.BlockingConnectionPool.from_url(place, timeout=timeout, **options)
     except ValueError as err:
         raise Misconfigured(f"TWINGUARD_COUNTERS is no address of Redis ({err})") from err
+    except redis.RedisError as err:
+        raise Unavailable(f"Redis: the cluster does not answer ({err}); check it") from err
+    return redis.Redis.from_pool(pool)
 
 
 class RedisLedger:
-    """`Ledger` over a client of redis-py, a cluster's included.
+    """`Ledger` over a client of redis-py, a cluster's included, or over what makes one.
 
     A server that was lost answers nothing before `restore` has told what was spent and which limits
     were set: an empty server is never taken for a fresh budget. `clock` is for tests."""
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: redis.Redis | Callable[[], redis.Redis],
         environment: str,
         budgets: Budgets,
         *,
         restore: Restore,
         clock: Callable[[], dt.datetime] | None = None,
     ) -> None:
-        self._client = client
+        self._opened = client if callable(client) else lambda: client
         self._budgets = budgets
         self._restore = restore
         self._clock = clock
         self._tag = f"{{twinguard:{environment}}}"
         self._fixed = [f"{self._tag}:{name}" for name in ("ledger", "leases", "limits")]
-        self._period = rules.period_of(_EPOCH)
+        self._period = period_of(_EPOCH)
 
     def hold(
         self,
@@ -166,6 +184,11 @@ class RedisLedger:
             done = "1" if last and number == len(parts) else "0"
             self._called("restore", keys, [_ends(period), done, *(str(n) for _, n in part)])
 
+    @functools.cached_property
+    def _client(self) -> redis.Redis:
+        """Made when it is first needed: a cluster is asked for its nodes then."""
+        return self._opened()
+
     # --- the script -----------------------------------------------------------------------------
 
     def _now(self, ask: Callable[[Period], _Answer]) -> tuple[Period, _Answer]:
@@ -175,7 +198,7 @@ class RedisLedger:
             answer = ask(period)
             if answer[0] != "period":
                 return period, answer
-            self._period = rules.period_of(_time(answer[1]))
+            self._period = period_of(_time(answer[1]))
         raise Unavailable("Redis: the server's clock jumps between months; check it")
 
     def _of(self, held: Held, command: str, arguments: list[str]) -> _Answer:
@@ -189,8 +212,8 @@ class RedisLedger:
         answer = self._sent(command, keys, arguments)
         if answer[0] != "lost":
             return answer
-        period = rules.period_of(_time(answer[1]))
-        for lost in {rules.period_of(period.start - _MICROSECOND), also or period} - {period}:
+        period = period_of(_time(answer[1]))
+        for lost in {period_of(period.start - _MICROSECOND), also or period} - {period}:
             self.raise_to(lost, self._restore(lost).spent, last=False)
         known = self._restore(period)
         for limit in known.limits:

@@ -5,17 +5,14 @@ Keys carry the environment as a hash tag: in a cluster, all scopes of a request 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from twinguard.decide.minutes import CELL, CELLS, Allowance, Exceeded, Taken
-from twinguard.errors import Unavailable
-from twinguard.llm.redis_client import opened
+from twinguard.llm.redis_client import Patience, opened
 
 _TIMEOUT = 0.5
 """Seconds; a slow store is worse than a dead one."""
 
 _NONE = -1
+_WHAT = "the store of limits"
 
 # KEYS: a hash for each scope, its fields r<cell> and t<cell>. ARGV: tokens, each scope's limits.
 _TAKE = f"""
@@ -78,6 +75,7 @@ class RedisLimits:
 
     def __init__(self, url: str, environment: str) -> None:
         self._client = opened(url, _TIMEOUT)
+        self._patience = Patience()
         self._take = self._client.register_script(_TAKE)
         self._correct = self._client.register_script(_CORRECT)
         self._prefix = f"twinguard:{{{environment}}}:rate:"
@@ -89,7 +87,7 @@ class RedisLimits:
             for one in allowances
             for limit in (one.requests, one.tokens)
         ]
-        with _translated():
+        with self._patience.asking(_WHAT):
             found = await self._take(keys=self._keys(allowances), args=[tokens, *limits])
         if found[0]:
             return Taken(allowances, int(found[1]), tokens)
@@ -103,7 +101,7 @@ class RedisLimits:
     async def correct(self, taken: Taken, tokens: int) -> None:
         """Count the real tokens, unless their minute is over."""
         arguments: list[str | int] = [f"t{taken.cell}", tokens - taken.tokens]
-        with _translated():
+        with self._patience.asking(_WHAT):
             await self._correct(keys=self._keys(taken.allowances), args=arguments)
 
     async def close(self) -> None:
@@ -112,13 +110,3 @@ class RedisLimits:
 
     def _keys(self, allowances: tuple[Allowance, ...]) -> list[str]:
         return [self._prefix + one.scope for one in allowances]
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    from redis.exceptions import RedisError
-
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as err:
-        raise Unavailable(f"the counters do not answer ({type(err).__name__})") from err

@@ -6,10 +6,11 @@ Nothing reaches a provider without a hold. Each attempt has its own, under (requ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
-import functools
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, Final, Protocol, TypeVar
 
@@ -21,6 +22,7 @@ from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
 from twinguard.decide.rates import Cost, Unpriced
+from twinguard.decide.stops import ERROR
 from twinguard.decide.tokens import PROVIDER_SHAPES, Usage, openai
 from twinguard.errors import Unavailable
 from twinguard.llm import wire
@@ -33,9 +35,7 @@ __all__ = ["Attempt", "Call", "Measured", "Meter", "Sink"]
 LEASE_MARGIN: Final = 30
 """Seconds that a hold outlasts the longest answer: a killed process gives back what it held."""
 
-BUDGET: Final = "Service temporarily unavailable due to budget limits"
-"""strategy.md's words (9.1)."""
-
+_THREADS: Final = 32
 _SETTLE_PAUSES = (0.2, 1.0, 5.0, 20.0, 60.0, 300.0)
 _log = logging.getLogger("twinguard.gateway")
 _T = TypeVar("_T")
@@ -93,8 +93,8 @@ class Meter:
         self._ledger, self._prices, self._sink, self._clock = ledger, prices, sink, clock
         self._environment = environment
         self._lease = seconds + LEASE_MARGIN
-        self._blocks = blocks
-        """The ledger waits for a network: it is asked in a thread."""
+        self._threads = ThreadPoolExecutor(_THREADS, "ledger") if blocks else None
+        """A ledger that waits for a network is asked in threads of its own."""
         self._busy: set[asyncio.Task[None]] = set()
 
     def bound(self, asked: Asked, model: str, prices: str) -> Cost | Unpriced:
@@ -125,11 +125,14 @@ class Meter:
                 f"nobody knows what {route.model} costs, so it is not served; an operator is told"
             )
             raise wire.Refusal(wire.UNAVAILABLE, "model_unpriced", told)
-        nanos = min(bound.nanos, money.MOST)
+        nanos, scopes = min(bound.nanos, money.MOST), self.scopes(call.caller, route)
+        asking = self._asking(self._ledger.hold, call.id, number, scopes, nanos, self._lease)
         try:
-            found = await self._asked(
-                self._ledger.hold, call.id, number, self.scopes(call.caller), nanos, self._lease
-            )
+            found = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # A thread goes on asking: what it still gets for nobody is given back.
+            self._kept(self._unwanted(asking, call, number, route))
+            raise
         except Unavailable as err:
             _log.warning("no budget can be held: %s", err)
             told = "budgets cannot be checked right now, and nothing is spent without; try again"
@@ -157,14 +160,17 @@ class Meter:
         """Wait until everything is settled that can be."""
         while self._busy:
             await asyncio.wait(self._busy, timeout=5)
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
 
-    def scopes(self, caller: Caller) -> tuple[Scope, ...]:
-        """Whose budgets a call counts against."""
+    def scopes(self, caller: Caller, route: Route) -> tuple[Scope, ...]:
+        """Whose budgets a call counts against, and the model that bills are compared by."""
         return (
             Scope(ScopeKind.ENVIRONMENT, self._environment),
             Scope(ScopeKind.TENANT, caller.tenant),
             Scope(ScopeKind.FEATURE, caller.feature),
             Scope(ScopeKind.KEY, caller.key_id),
+            money.model_scope(route.provider, route.model),
         )
 
     async def _settled(self, attempt: Attempt, measured: Measured) -> None:
@@ -179,7 +185,7 @@ class Meter:
         self._tell(call, attempt.number, route, measured, Kind.USAGE, cost, period)
         for pause in (*_SETTLE_PAUSES, None):
             try:
-                await self._asked(self._ledger.settle, attempt.held, cost.nanos)
+                await self._asking(self._ledger.settle, attempt.held, cost.nanos)
             except Unavailable as err:
                 if pause is None:
                     _log.error("call %s is not in the ledger: %s", call.id, err)
@@ -188,9 +194,17 @@ class Meter:
             else:
                 return
 
+    async def _unwanted(
+        self, asking: asyncio.Future[Held | Refused], call: Call, number: int, route: Route
+    ) -> None:
+        with contextlib.suppress(Unavailable):
+            found = await asking
+            if isinstance(found, Held):
+                await self._released(Attempt(call, number, route, found))
+
     async def _released(self, attempt: Attempt) -> None:
         try:
-            await self._asked(self._ledger.release, attempt.held)
+            await self._asking(self._ledger.release, attempt.held)
         except Unavailable as err:
             _log.warning("call %s is released by its lease: %s", attempt.call.id, err)
 
@@ -231,12 +245,17 @@ class Meter:
             )
         )
 
-    async def _asked(self, method: Callable[..., _T], *args: object) -> _T:
-        if not self._blocks:
-            return method(*args)
-        return await asyncio.get_running_loop().run_in_executor(
-            None, functools.partial(method, *args)
-        )
+    def _asking(self, method: Callable[..., _T], *args: object) -> asyncio.Future[_T]:
+        """The ledger's answer: at once from memory, else from a thread."""
+        loop = asyncio.get_running_loop()
+        if self._threads is not None:
+            return loop.run_in_executor(self._threads, method, *args)
+        answer = loop.create_future()
+        try:
+            answer.set_result(method(*args))
+        except Unavailable as err:
+            answer.set_exception(err)
+        return answer
 
     def _kept(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -270,6 +289,6 @@ def _refusal(found: Refused) -> wire.Refusal:
     own = found.scope.kind is not ScopeKind.ENVIRONMENT or found.reason is Reason.TOO_LARGE
     transient = found.reason is Reason.BUDGET_HELD
     status = wire.FORBIDDEN if own and not transient else wire.UNAVAILABLE
-    told = f"{BUDGET}: {found.remedy}" if status == wire.UNAVAILABLE else found.remedy
+    told = f"{ERROR}: {found.remedy}" if status == wire.UNAVAILABLE else found.remedy
     wait = found.retry_after if transient else None
     return wire.Refusal(status, found.reason, told, retry_after=wait, kind="insufficient_quota")

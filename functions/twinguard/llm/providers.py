@@ -56,6 +56,8 @@ class Provider:
         told = {
             "Content-Type": "application/json",
             "Accept": kind,
+            "Accept-Encoding": "identity",
+            "User-Agent": "twinguard-gateway",
             "X-Client-Request-Id": request_id,
         }
         if (key := self._key()) is not None:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a serving process does every few seconds: write the ledger's sums down, take over others'.
+"""What a serving process does every few seconds: write the ledger's sums down, take over others',
+and look whether the cloud's budget says stop.
 
 In a thread each time: no request waits for the records."""
 
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twinguard.decide.ledger import period_of
+from twinguard.decide.stops import Stop
 from twinguard.errors import TwinguardError
 from twinguard.llm.ledger_kept import KeptLedger
 
@@ -27,14 +29,22 @@ class Upkeep:
     def __init__(
         self,
         ledger: KeptLedger,
+        look: Callable[[], Stop | None],
         clock: Callable[[], dt.datetime],
         seconds: float = FLUSH_SECONDS,
+        *,
+        begins: Callable[[], None] = lambda: None,
     ) -> None:
-        self._ledger, self._clock, self._seconds = ledger, clock, seconds
+        self._begins = begins
+        self._ledger, self._look = ledger, look
+        self._clock, self._seconds = clock, seconds
+        self.stop: Stop | None = None
+        """Why nothing is served, as last seen; without an answer what was seen before counts."""
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Start; needs a running loop."""
+        self._begins()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def end(self) -> None:
@@ -54,6 +64,7 @@ class Upkeep:
 
     async def _kept(self, *, heals: bool) -> None:
         try:
+            self.stop = await asyncio.to_thread(self._look)
             await asyncio.to_thread(self._ledger.flush)
             if heals:
                 await asyncio.to_thread(self._ledger.heal, period_of(self._clock()))

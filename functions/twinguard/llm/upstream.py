@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to one provider: a request goes out whole, the answer comes back as it arrives.
 
-Written on bare streams: an HTTP client adds 0.5 ms to a request, this adds 0.1 ms. It says whether
-anything was sent, for then the provider may want money."""
+Written on bare streams: an HTTP client takes half a millisecond for a request, this a seventh.
+It says whether anything was sent, for then the provider may want money."""
 
 from __future__ import annotations
 

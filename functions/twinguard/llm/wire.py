@@ -5,6 +5,7 @@ A body is read once, up to a limit, and refused where two readers could differ a
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NoReturn, TypeAlias
@@ -22,8 +23,11 @@ Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 JSON, EVENTS = b"application/json", b"text/event-stream; charset=utf-8"
 OK = 200
 BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, MISSING = 400, 401, 403, 404
-NOT_ALLOWED, TOO_LARGE, WRONG_TYPE, BUSY = 405, 413, 415, 429
+NOT_ALLOWED, SLOW, TOO_LARGE, WRONG_TYPE, BUSY = 405, 408, 413, 415, 429
 BROKEN, BAD_GATEWAY, UNAVAILABLE, TIMEOUT = 500, 502, 503, 504
+BODY_SECONDS = 30
+"""That a client may take to send its request: a slow one holds nothing yet, but a connection."""
+
 _KINDS = {
     UNAUTHENTICATED: "authentication_error",
     FORBIDDEN: "permission_error",
@@ -87,7 +91,8 @@ class Request:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.client: str = (scope.get("client") or ("",))[0]
+        self.key_id = ""
+        """Whose it is, once that is known; for the log."""
         self.headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             # Of two the later would win, and somebody in between may have read the first.
@@ -108,6 +113,14 @@ class Request:
         length = self.text(b"content-length")
         if length.isdigit() and int(length) > most:
             _too_large(most)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._read(most)
+        except TimeoutError:
+            told = f"the body took more than {BODY_SECONDS} seconds to arrive"
+            raise Refusal(SLOW, "body_too_slow", told) from None
+
+    async def _read(self, most: int) -> bytes:
         pieces, size, more = [], 0, True
         while more:
             message = await self._receive()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from twinguard.standins import openai_answers as answers
+from twinguard.standins.openai_batches import Batches
 
 _END = b"\r\n\r\n"
 _TOO_LARGE = 64 * 1024 * 1024
@@ -43,6 +44,8 @@ class Manner:
     body: Mapping[str, Any] | None = None
     whole: bool = False
     """Answers a stream with a document, as some servers do."""
+    gate: threading.Event | None = None
+    """A stream goes on after its first event only once this is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class OpenAIProvider:
         self.left = threading.Event()
         """Set once a client has gone before its answer was complete."""
         self.manner = Manner()
-        self.files: dict[str, bytes] = {}
+        self.batches = Batches()
         self._next: deque[Manner] = deque()
         self._port = port
         self._loop = asyncio.new_event_loop()
@@ -129,6 +132,9 @@ class OpenAIProvider:
         if manner.status != OK:
             body = manner.body or answers.error(manner.status)
             return await _send(writer, manner.status, body, manner.headers)
+        if seen.path.startswith(("/v1/files", "/v1/batches")):
+            status, told = self.batches.answer(seen.method, seen.path, seen.raw, seen.headers)
+            return await _send_raw(writer, status, told, manner.headers)
         if seen.method == "GET":
             return await _send(writer, OK, answers.models(), manner.headers)
         usage = _usage(seen, manner)
@@ -157,6 +163,8 @@ class OpenAIProvider:
             await writer.drain()
             if manner.apart:
                 await asyncio.sleep(manner.apart)
+            if manner.gate is not None and not sent:
+                await asyncio.to_thread(manner.gate.wait, 30)
             if writer.transport.is_closing():
                 raise ConnectionResetError
         writer.write(b"0\r\n\r\n")
@@ -194,12 +202,15 @@ def _usage(seen: Seen, manner: Manner) -> dict[str, Any] | None:
 
 
 async def _send(
-    writer: asyncio.StreamWriter,
-    status: int,
-    body: Mapping[str, Any],
-    headers: Mapping[str, str],
+    writer: asyncio.StreamWriter, status: int, body: Mapping[str, Any], headers: Mapping[str, str]
 ) -> bool:
     payload = json.dumps(body, separators=(",", ":")).encode()
+    return await _send_raw(writer, status, payload, headers)
+
+
+async def _send_raw(
+    writer: asyncio.StreamWriter, status: int, payload: bytes, headers: Mapping[str, str]
+) -> bool:
     told = {"Content-Type": "application/json", "Content-Length": str(len(payload)), **headers}
     head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
     writer.write(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + payload)

@@ -16,17 +16,17 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from twinguard import state
-from twinguard.decide.ledger import Scope, Standing
+from twinguard.decide.ledger import Standing, period_of
 from twinguard.decide.stops import Stop, is_open_route, stop
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
-from twinguard.llm.budgets import budgets_of, environment_of
-from twinguard.llm.ledger import Ledger, open_ledger
+from twinguard.llm.budgets import budgets_of, environment_of, written
+from twinguard.llm.ledger import open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.policy import Policy
 from twinguard.wiring import policy_from
 
-__all__ = ["Budgets", "CostControlMiddleware"]
+__all__ = ["BudgetWatch", "CostControlMiddleware"]
 
 FRESH: Final = 3.0
 """Seconds for which one look at the budgets is good."""
@@ -37,43 +37,52 @@ _ASGI = Callable[
 ]
 
 
-class Budgets:
-    """An environment's breaker and its ledger's standing, looked at from any thread."""
+class BudgetWatch:
+    """An environment's breaker, and how what it spends on models stands, where that is known."""
 
-    def __init__(self, journal: Journal, ledger: Ledger | None, environment: Scope) -> None:
-        self._journal, self._ledger, self._environment = journal, ledger, environment
+    def __init__(self, journal: Journal, standing: Callable[[], Standing] | None) -> None:
+        self._journal, self._standing = journal, standing
 
     @classmethod
-    def of(cls, policy: Policy, env: Mapping[str, str]) -> Budgets:
-        """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone."""
+    def of(cls, policy: Policy, env: Mapping[str, str]) -> BudgetWatch:
+        """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone.
+
+        Another process's memory cannot be looked into: then what it wrote down counts."""
         if not env.get("TWINGUARD_RECORDS"):
             raise Misconfigured("TWINGUARD_RECORDS is missing; set it to where the breaker is kept")
         records = state.open_records(env["TWINGUARD_RECORDS"])
-        known = Book(records, policy.retention).known
-        counters, ledger = env.get("TWINGUARD_COUNTERS", ""), None
-        if counters:
-            ledger = open_ledger(counters, policy.environment.value, budgets_of(policy), known)
-        return cls(Journal(records, policy.retention), ledger, environment_of(policy))
+        book, budgets = Book(records, policy.retention), budgets_of(policy)
+        scope, journal = environment_of(policy), Journal(records, policy.retention)
+        counters = env.get("TWINGUARD_COUNTERS", "")
+        if not counters:
+            return cls(journal, None)
+        ledger = open_ledger(counters, policy.environment.value, budgets, book.known)
+
+        def standing() -> Standing:
+            if not counters.startswith("memory://"):
+                return ledger.totals([scope])[0]
+            now = dt.datetime.now(dt.UTC)
+            return written(budgets, book.known(period_of(now)), [scope], now)[0]
+
+        return cls(journal, standing)
 
     def look(self) -> Stop | None:
         """Why to stop, as far as is known now."""
-        standing: Standing | None = None
-        if self._ledger is not None:
-            (standing,) = self._ledger.totals([self._environment])
+        standing = None if self._standing is None else self._standing()
         return stop(self._journal.breaker().value, standing)
 
 
 class CostControlMiddleware:
     """Answers 503 instead of `app` while a budget is used up, but for `open_routes`.
 
-    Without `budgets`, all is read from the settings. Where the budgets cannot be looked at, what
+    Without `watch`, all is read from the settings. Where the budgets cannot be looked at, what
     was last known counts, and if nothing was, `when_unknown` ("open" or "closed")."""
 
     def __init__(
         self,
         app: _ASGI,
         *,
-        budgets: Budgets | None = None,
+        watch: BudgetWatch | None = None,
         open_routes: tuple[str, ...] | None = None,
         when_unknown: str = "open",
         fresh_seconds: float = FRESH,
@@ -81,12 +90,12 @@ class CostControlMiddleware:
     ) -> None:
         if when_unknown not in {"open", "closed"}:
             raise Misconfigured(f"when_unknown is {when_unknown!r}; write open or closed")
-        if budgets is None or open_routes is None:
+        if watch is None or open_routes is None:
             policy = policy_from(os.environ)
-            budgets = budgets or Budgets.of(policy, os.environ)
+            watch = watch or BudgetWatch.of(policy, os.environ)
             open_routes = policy.spending.open_routes if open_routes is None else open_routes
         self.app = app
-        self._budgets, self._open_routes = budgets, open_routes
+        self._watch, self._open_routes = watch, open_routes
         self._fresh, self._clock = fresh_seconds, clock
         self._closed_when_unknown = when_unknown == "closed"
         self._known: Stop | None = None
@@ -126,7 +135,7 @@ class CostControlMiddleware:
 
     async def _look(self, now: float) -> None:
         try:
-            self._known = await asyncio.to_thread(self._budgets.look)
+            self._known = await asyncio.to_thread(self._watch.look)
             self._looked_at = now
         except Unavailable as err:
             _log.warning("budgets cannot be looked at: %s", err)

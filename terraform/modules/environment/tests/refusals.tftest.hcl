@@ -424,6 +424,38 @@ run "records_kept_for_no_day_are_refused" {
   expect_failures = [var.policy]
 }
 
+run "a_limit_on_models_beyond_what_is_counted_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { spending = { limits = { "tenant:*" = 9007200 } } })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_limit_on_models_of_nobody_known_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { spending = { limits = { "customer:acme" = 5 } } })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_open_route_without_a_slash_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { spending = { open_routes = ["healthz"] } })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_drift_of_half_a_percent_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { spending = { drift_percent = 0.5 } })
+  }
+  expect_failures = [var.policy]
+}
+
 run "an_environment_that_has_no_cloud_is_refused" {
   command = plan
   variables {

@@ -97,6 +97,32 @@ run "the_admin_key_is_pinned_and_only_for_who_rotates" {
     condition     = join(" ", sort([for name, item in google_cloudfunctions2_function.function : name if contains([for secret in item.service_config[0].secret_environment_variables : secret.key], "OPENAI_ADMIN_KEY")])) == "on-schedule on-secret-event"
     error_message = "it can end every key of the project"
   }
+
+  assert {
+    condition     = google_cloud_scheduler_job.job["reconcile"].schedule == "0 8 * * *" && !contains(keys(google_cloud_scheduler_job.job), "costs")
+    error_message = "with the admin key the ledger is compared with OpenAI's costs, each day"
+  }
+}
+
+run "without_any_bill_nothing_is_reconciled" {
+  command = plan
+
+  assert {
+    condition     = !contains(keys(google_cloud_scheduler_job.job), "reconcile")
+    error_message = "a task that always fails tells nobody anything"
+  }
+}
+
+run "googles_bill_is_reconciled_too" {
+  command = plan
+  variables {
+    costs = "bigquery://"
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.job["reconcile"].pubsub_target[0].attributes == tomap({ task = "reconcile" })
+    error_message = "the export is a bill"
+  }
 }
 
 run "an_admin_key_that_moves_is_refused" {

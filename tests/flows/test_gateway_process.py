@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway as people and containers start it: a process, its words, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import openai
+import pytest
+
+import gateways
+import servers
+from gateways import HELLO
+from twinguard import config, state
+from twinguard.customer_keys import CustomerKeys, Order
+from twinguard.peppers import Peppers
+from twinguard.standins.openai_provider import Manner, OpenAIProvider
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+FACTORY = ["-m", "uvicorn", "--factory", "twinguard.gateway_wiring:application"]
+
+
+def environment(**settings):
+    kept = {"PATH": os.environ["PATH"], "PYTHONPATH": str(FUNCTIONS)}
+    return kept | settings
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """What runs a command until it answers, and then gives its log."""
+
+    def started(stack, *command, **settings):
+        for name in [name for name in os.environ if name.startswith(("TWINGUARD_", "OPENAI_"))]:
+            monkeypatch.delenv(name)
+        for name, value in environment(**settings).items():
+            monkeypatch.setenv(name, value)
+        port = servers.free_port()
+        log = tmp_path / "gateway.log"
+        told = [sys.executable, *command, "--port", str(port)]
+        stack.enter_context(servers.running(told, log, lambda: servers.answers_http(port)))
+        return port, log
+
+    return started
+
+
+def test_the_demo_needs_no_account_and_shows_a_key_that_works(start):
+    with contextlib.ExitStack() as stack:
+        port, log = start(stack, "-m", "twinguard.cli.gateway", "--env", "dev", "--demo")
+        (key,) = re.findall(r"Bearer (ltk_test_\w+)", log.read_text())
+        client = stack.enter_context(
+            openai.OpenAI(api_key=key, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0)
+        )
+        answer = client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
+
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert answer.choices[0].message.content == "Twinguard keeps the budget."
+    (told,) = [line for line in lines if line.get("path") == "/v1/chat/completions"]
+    assert (told["status"], told["key_id"]) == (200, key.split("_")[2])
+    assert key not in "".join(map(str, lines))
+
+
+def test_a_process_that_ends_first_settles_what_is_under_way(start, tmp_path):
+    """SIGTERM is how Cloud Run ends an instance: the ledger's sums are written down."""
+    place = f"sqlite:///{tmp_path / 'records.db'}"
+    policy = gateways.policy()
+    keys = CustomerKeys(
+        state.open_records(place),
+        policy.environment,
+        policy.retention,
+        Peppers.read(gateways.PEPPER),
+    )
+    key = keys.issue(Order(tenant="acme"), "test", "to test", gateways.now()).raw
+    usage = tmp_path / "usage.jsonl"
+    with OpenAIProvider() as provider, contextlib.ExitStack() as stack:
+        port, _log = start(
+            stack,
+            *FACTORY,
+            TWINGUARD_POLICY=config.render(policy),
+            TWINGUARD_RECORDS=place,
+            TWINGUARD_LLM_USAGE=str(usage),
+            OPENAI_API_KEY=gateways.PROVIDER_KEY,
+            OPENAI_ENDPOINT=provider.url,
+            **gateways.PEPPER,
+        )
+        provider.manner = Manner(wait=0.3)
+        client = stack.enter_context(
+            openai.OpenAI(api_key=key, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0)
+        )
+        client.chat.completions.create(model="gpt-4", messages=HELLO)
+
+    assert len(usage.read_text().splitlines()) == 1
+    with gateways.running(policy, {"TWINGUARD_RECORDS": place}) as again:
+        assert again.standing("tenant:acme").spent == 570_000
+
+
+def test_a_wrong_setting_ends_the_process_with_one_line_that_says_what():
+    done = subprocess.run(
+        [sys.executable, *FACTORY, "--port", str(servers.free_port())],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 78
+    assert "the gateway cannot start: TWINGUARD_POLICY is missing" in done.stdout
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "twinguard.cli.gateway", "--env", "dev", "--demo"]
+        done = subprocess.run(
+            [*command, "--port", str(port)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert done.returncode == 2
+    assert f"port {port} cannot be used" in " ".join((done.stdout + done.stderr).split())
+
+
+def test_an_interrupt_is_an_orderly_end(tmp_path):
+    port = servers.free_port()
+    command = [sys.executable, "-m", "twinguard.cli.gateway", "--env", "dev", "--demo"]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)], env=environment(), stdout=log, stderr=log
+        )
+        try:
+            gateways.until(lambda: servers.answers_http(port), bool, seconds=60)
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
+
+    assert "Traceback" not in (tmp_path / "log").read_text()
