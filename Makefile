@@ -31,7 +31,7 @@ dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: baseline evaluate-detection plan-comment workflows-lint
 .PHONY: gateway batch llm-usage
-.PHONY: doctor
+.PHONY: doctor e2e
 .PHONY: budgets budget-raise budget-rebuild reconcile bench-cap
 .PHONY: incident unblock
 .PHONY: dashboard security-dashboard
@@ -40,7 +40,7 @@ dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE
 	docs lock-providers check-resources cost-optimize-dev env env-check rotate block-key rotations
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # --- use it ----------------------------------------------------------------------------------
 
@@ -272,6 +272,9 @@ evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; 
 bench: $(VENV)/.dev ## Measure against the peers, paired and interleaved
 	@for file in tests/bench/bench_*.py; do \
 		PYTHONPATH="$(PYTHONPATH):$(CURDIR)/tests" $(RUN) "$$file" || exit 1; done
+
+e2e: $(VENV)/.dev ## Try the whole system with faults, on emulators: TIMES=20, JSON=1
+	@PYTHONPATH="$(PYTHONPATH):$(CURDIR)/tests" $(RUN) -m e2e.run $(if $(TIMES),--times $(TIMES)) $(if $(JSON),--json)
 
 bench-cap: $(VENV)/.dev ## Is the cap kept? 1,000 callers, workers killed; PEER=python with litellm, ARGS="--kills 20"
 	@$(RUN) tests/bench/bench_cap.py $(if $(PEER),--peer $(PEER)) $(ARGS)

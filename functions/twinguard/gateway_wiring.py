@@ -5,6 +5,7 @@ The only file of the gateway that reads the clock for people; nothing is contact
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import gc
 import logging
@@ -21,10 +22,12 @@ from msgspec.structs import replace
 from twinguard import logs, state
 from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
+from twinguard.block_list import BlockList
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.ledger import Scope
 from twinguard.decide.llm_routes import route_of, served
 from twinguard.decide.rates import Unpriced
+from twinguard.decide.restraints import Restraint
 from twinguard.decide.stops import stop
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
@@ -52,6 +55,7 @@ from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
+from twinguard.state.counters import Options, open_counters
 from twinguard.wiring import WRONG_SETTINGS, policy_from
 
 __all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
@@ -103,7 +107,8 @@ def parts_from(
     block, name = policy.gateway or Block(), policy.environment.value
     if records is None:
         records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
-    keys = CustomerKeys(records, policy.environment, policy.retention, Peppers.read(env))
+    peppers = Peppers.read(env)
+    keys = CustomerKeys(records, policy.environment, policy.retention, peppers)
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
     known: dict[Scope, int] = {}
     book = Book(records, policy.retention)
@@ -119,17 +124,37 @@ def parts_from(
     serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
 
     journal = Journal(records, policy.retention)
-    upkeep = Upkeep(ledger, lambda: stop(journal.breaker().value, None), _now)
+    held = _block_list(counters, env, policy)
+    begins = held.follow if held is not None else _nothing
+    upkeep = Upkeep(ledger, lambda: stop(journal.breaker().value, None), _now, begins=begins)
 
     async def close() -> None:
         await serving.finish()
         await meter.finish()
         await upkeep.end()
+        if held is not None:
+            await asyncio.to_thread(held.close)
         providers.close()
         teller.close()
 
-    doorkeeper = Doorkeeper(keys, _now, known)
+    def held_back(raw: str, now: float) -> Restraint | None:
+        return held.held(peppers.key_id(raw), now) if held else None
+
+    doorkeeper = Doorkeeper(keys, _now, known, held_back)
     return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
+
+
+def _nothing() -> None:
+    """There is nothing to begin."""
+
+
+def _block_list(counters: str, env: Mapping[str, str], policy: Policy) -> BlockList | None:
+    """The keys that are held back, where the store of the counters tells of them."""
+    if counters.startswith(MEMORY):
+        return None
+    authorities = env.get("TWINGUARD_COUNTERS_CA", "")
+    options = Options(timeout=policy.security.timeout_ms / 1000, authorities=authorities)
+    return BlockList(open_counters(counters, options))
 
 
 def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:

@@ -73,7 +73,7 @@ class TheftFlow(Flow):
         told, failed = [], []
         for key_id, seen in by_key.items():
             try:
-                if title := self._pursue(key_id, seen, now):
+                if title := self._pursue(key_id, seen, event.message_id, now):
                     told.append(title)
             except Unavailable as err:  # the other keys are dealt with all the same
                 failed.append(f"{key_id}: {err}")
@@ -148,17 +148,14 @@ class TheftFlow(Flow):
             self._places.tell(event.ip, event.country)
         return (*told, *self._store().observe(event.use))
 
-    def _pursue(self, key_id: str, seen: Seen, now: dt.datetime) -> str:
+    def _pursue(self, key_id: str, seen: Seen, batch: str, now: dt.datetime) -> str:
         """Bring a key's incident up to date and do what is due; the title of what was told."""
         quiet = dt.timedelta(hours=self.policy.security.quiet_hours)
 
         def changed(theft: Theft | None) -> Theft | None:
             for found in seen.found:
                 theft = thefts.absorbed(theft, found, quiet)
-            if theft is not None:
-                for one in seen.uses:
-                    theft = thefts.used(theft, one)
-            return theft
+            return None if theft is None else thefts.counted(theft, batch, seen.uses)
 
         kept = self._changed(key_id, changed)
         return "" if kept.value is None else self._carry_out(kept, _ACTOR, now)
@@ -193,8 +190,20 @@ class TheftFlow(Flow):
                 self.theft_journal.step_ends(begun, "failed", str(err), now)
                 raise
             self.theft_journal.step_ends(begun, "done", "", now)
-            kept = self.theft_journal.keep_theft(kept, thefts.done(theft, step))
+            kept = self._noted(kept, thefts.done(theft, step))
         return title
+
+    def _noted(self, kept: Kept[Theft | None], noted: Theft) -> Kept[Theft | None]:
+        """Note that a step is done, also where the incident has changed meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.theft_journal.keep_theft(kept, noted)
+            except Conflict:
+                kept = self.theft_journal.theft(noted.key_id)
+                if kept.value is None:
+                    return kept
+                noted = thefts.merged(kept.value, noted)
+        raise Conflict(f"the incident of {noted.key_id} changed {_ATTEMPTS} times meanwhile; retry")
 
     def _do(self, step: Step, theft: Theft) -> str:
         match step:

@@ -342,6 +342,18 @@ def test_who_says_it_was_the_owner_ends_the_suspicion(opened, key):
     assert seen(store, again) == []
 
 
+def test_after_a_lift_only_the_stranger_is_found_again(opened, key):
+    """The owner's first use then must not pay for what the stranger did before."""
+    store = opened()
+    seen(store, of(key, [*OWNED, *THEFT]))
+    store.restrain(Restraint(key_id=key, curb=Curb.NONE, since=0.0))
+    own = [use(9.3 + (300 + n / 10) * SECOND, key_id=key) for n in range(20)]
+    back = [replace(one, at=one.at + dt.timedelta(minutes=10)) for one in of(key, THEFT[:3])]
+
+    assert {one.threat_level for one in seen(store, own)} <= {ThreatLevel.LOW}  # a burst
+    assert [one.threat_level for one in seen(store, back)] == [ThreatLevel.CRITICAL]
+
+
 def test_who_lifts_a_block_without_saying_so_is_told_again(opened, key):
     """Otherwise a thief would be free for two weeks once a block was lifted too early."""
     store = opened()

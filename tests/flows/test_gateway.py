@@ -19,8 +19,11 @@ import servers
 from gateways import EMBEDDER, HELLO, MODEL
 from twinguard.application import LocalLlm, Mocks
 from twinguard.customer_keys import Quota
+from twinguard.decide.restraints import Curb, Restraint
+from twinguard.peppers import Peppers
 from twinguard.policy import Environment
 from twinguard.standins.openai_provider import Manner
+from twinguard.state.counters import Options, open_counters
 
 
 @pytest.fixture
@@ -359,6 +362,34 @@ def test_with_redis_everything_is_counted_alike(redis_server):
         )
         assert standing.held == 0
         assert len(gateway.provider.seen) == 2
+
+
+def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server):
+    """Wherever it was found: whoever is refused by the application would come here next."""
+    counters = redis_server.environment["TWINGUARD_COUNTERS"]
+    store = open_counters(counters, Options(timeout=5.0))
+    with gateways.running(settings={"TWINGUARD_COUNTERS": counters}) as gateway:
+        raw = gateway.key("held-back")
+        key_id = Peppers.read(gateways.PEPPER).key_id(raw)
+
+        def hold(curb, rate=0):
+            store.restrain(Restraint(key_id=key_id, curb=curb, since=0.0, rate=rate))
+
+        def answered():
+            body = {"model": MODEL, "messages": HELLO}
+            return gateway.post("/v1/chat/completions", raw, json=body)
+
+        first = answered()
+        hold(Curb.BLOCK)
+        blocked = gateways.until(answered, lambda found: found.status_code != 200)
+        hold(Curb.NONE)
+        lifted = gateways.until(answered, lambda found: found.status_code != 403)
+        hold(Curb.THROTTLE, rate=1)
+        slowed = gateways.until(answered, lambda found: found.status_code != 200)
+
+        assert (first.status_code, lifted.status_code) == (200, 200)
+        assert (blocked.status_code, blocked.json()["error"]["code"]) == (403, "key_blocked")
+        assert slowed.json()["error"]["code"] == "requests_per_minute_exceeded"
 
 
 def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):

@@ -407,3 +407,37 @@ def test_findings_in_any_order_and_number_make_one_bounded_incident(told):
         assert len(theft.findings) <= 30
         assert theft.level.rank == max(level.rank for _, level in told)
         assert due(theft, POLICY, NOW)
+
+
+# --- a batch that comes again ---------------------------------------------------------------------
+
+
+def test_the_uses_of_a_batch_are_counted_once_however_often_it_comes(here):
+    here.topics.is_down = True
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            here.take([counted(finding()), counted()], message_id="again")
+    here.topics.is_down = False
+    here.take([counted(finding()), counted()], message_id="again")
+    here.take([counted()], message_id="another")
+
+    assert here.flow.theft_journal.theft(KEY).value.sources[AWAY].requests == 3
+
+
+def test_two_batches_at_once_need_no_second_delivery(here):
+    """A block and its alert must not wait for the back-off of a subscription."""
+    publish = here.topics.publish
+
+    def meanwhile(*message):
+        here.topics.publish = publish
+        here.take([counted(finding(ThreatLevel.CRITICAL))], message_id="other")
+        return publish(*message)
+
+    here.topics.publish = meanwhile
+    here.take([counted(finding(ThreatLevel.HIGH))])
+    theft = here.flow.theft_journal.theft(KEY).value
+
+    assert (theft.level, theft.restrained, theft.told) == (ThreatLevel.CRITICAL, 4, 4)
+    assert theft.held.curb is Curb.BLOCK
+    assert here.held().curb is Curb.BLOCK
+    assert sorted(alert.level for alert in here.topics.alerts) == [Level.CRITICAL, Level.HIGH]

@@ -7,7 +7,7 @@ process that dies in between is followed by one that goes on."""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from twinguard.decide.wording import END, alert_of
 from twinguard.policy import Policy
 
 KIND = "theft"
-_FINDINGS, _SOURCES, _PATHS = 30, 30, 10
+_FINDINGS, _SOURCES, _PATHS, _BATCHES = 30, 30, 10, 50
 _FAILED = 400
 
 
@@ -39,7 +39,8 @@ class Source(Struct, frozen=True, kw_only=True):
 class Theft(Struct, frozen=True, kw_only=True):
     """An incident. `restrained` and `told` are the ranks of the levels that were acted on and told.
 
-    `rotation` says what became of the key: asked of the rotation, or marked for its owner."""
+    `rotation` says what became of the key: asked of the rotation, or marked for its owner. The uses
+    in the messages `batches` (the newest of them) are counted in `sources`."""
 
     key_id: str
     opened_at: dt.datetime
@@ -47,6 +48,7 @@ class Theft(Struct, frozen=True, kw_only=True):
     level: ThreatLevel
     findings: tuple[Finding, ...] = ()
     sources: dict[str, Source] = {}
+    batches: tuple[str, ...] = ()
     held: Restraint | None = None
     restrained: int = 0
     rotation: str = ""
@@ -119,6 +121,15 @@ def absorbed(theft: Theft | None, found: Finding, quiet: dt.timedelta) -> Theft 
     )
 
 
+def counted(theft: Theft, batch: str, uses: Iterable[Use]) -> Theft:
+    """The incident with a batch's uses of the key, once: a batch may come again."""
+    if batch in theft.batches:
+        return theft
+    for use in uses:
+        theft = used(theft, use)
+    return replace(theft, batches=(*theft.batches, batch)[-_BATCHES:])
+
+
 def used(theft: Theft, use: Use) -> Theft:
     """The incident with one more use of the key: whose it was is for people to say."""
     if use.at < theft.opened_at or not theft.is_open:
@@ -168,6 +179,21 @@ def done(theft: Theft, step: Step) -> Theft:
             if theft.is_open:
                 return replace(theft, told=theft.level.rank)
             return replace(theft, end_told=True)
+
+
+def merged(theft: Theft, noted: Theft) -> Theft:
+    """The incident as somebody else left it, with what was done meanwhile as `noted` has it."""
+    if theft.opened_at != noted.opened_at:
+        return theft
+    is_stricter = noted.restrained > theft.restrained
+    return replace(
+        theft,
+        held=noted.held if is_stricter else theft.held,
+        restrained=max(theft.restrained, noted.restrained),
+        rotation=theft.rotation or noted.rotation,
+        told=max(theft.told, noted.told),
+        end_told=theft.end_told or (noted.end_told and not theft.is_open),
+    )
 
 
 def ended(theft: Theft, by: str, why: str, now: dt.datetime) -> Theft:

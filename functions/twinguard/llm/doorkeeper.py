@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who calls: the customer's key in the request, looked up and remembered for a few seconds.
 
-A key is remembered by its digest only; switching it off is heard of within `SECONDS`."""
+A key is remembered by its digest only; switching it off is heard of within `SECONDS`. What holds a
+stolen key back is asked for each time, for that is pushed and costs nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +15,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.customer_keys import CustomerKey, KeyState, Quota, Refusal
 from twinguard.decide.ledger import MOST, ScopeKind, nanos_of
 from twinguard.decide.ledger import Scope as LedgerScope
+from twinguard.decide.response import BLOCKED
+from twinguard.decide.restraints import Curb, Restraint
 from twinguard.llm import wire
 
 SECONDS = 5
@@ -48,21 +52,39 @@ class Caller(Struct, frozen=True):
     quota: Quota
 
 
+def _not_held(_: str, __: float) -> Restraint | None:
+    return None
+
+
 class Doorkeeper:
-    """Lets in who has a key that is good for what is asked."""
+    """Lets in who has a key that is good for what is asked.
+
+    `held` says of a raw key how it is held back at a moment (seconds since 1970)."""
 
     def __init__(
-        self, keys: Keys, clock: Callable[[], dt.datetime], budgets: dict[LedgerScope, int]
+        self,
+        keys: Keys,
+        clock: Callable[[], dt.datetime],
+        budgets: dict[LedgerScope, int],
+        held: Callable[[str, float], Restraint | None] = _not_held,
     ) -> None:
         self._keys = keys
         self._clock = clock
+        self._held = held
         self._budgets, self._policys = budgets, dict(budgets)
         """The ledger's limits: those of keys are added as the keys are seen."""
         self._known: OrderedDict[bytes, tuple[dt.datetime, CustomerKey | Refusal]] = OrderedDict()
 
     async def caller(self, request: wire.Request, scope: str) -> Caller:
         """Who calls; refused where nobody does, or where the key does not allow it."""
-        key = await self._key(request)
+        scheme, _, text = request.text(b"authorization").partition(" ")
+        if scheme.lower() != "bearer" or not text:
+            told = "send your key as 'Authorization: Bearer KEY'"
+            raise wire.Refusal(wire.UNAUTHENTICATED, "missing_api_key", told)
+        held = self._held(text.strip(), self._clock().timestamp())
+        if held is not None and held.curb is Curb.BLOCK:
+            raise wire.Refusal(wire.FORBIDDEN, "key_blocked", BLOCKED)
+        key = await self._key(text)
         request.key_id = key.id
         if not key.allows(scope):
             told = f"this key may not use {scope}; have one issued with that scope"
@@ -73,13 +95,10 @@ class Doorkeeper:
             if not _FEATURE.fullmatch(feature):
                 told = "X-Twinguard-Feature: write 1 to 64 of a-z, 0-9, '.', '_' and '-', once"
                 raise wire.Refusal(wire.BAD_REQUEST, "invalid_feature", told)
-        return Caller(key.id, key.tenant, feature, key.quota)
+        quota = key.quota if held is None else _slowed(key.quota, held.rate)
+        return Caller(key.id, key.tenant, feature, quota)
 
-    async def _key(self, request: wire.Request) -> CustomerKey:
-        scheme, _, text = request.text(b"authorization").partition(" ")
-        if scheme.lower() != "bearer" or not text:
-            told = "send your key as 'Authorization: Bearer KEY'"
-            raise wire.Refusal(wire.UNAUTHENTICATED, "missing_api_key", told)
+    async def _key(self, text: str) -> CustomerKey:
         now = self._clock()
         digest = hashlib.sha256(text.encode()).digest()
         until, found = self._known.get(digest, (now, None))
@@ -106,3 +125,9 @@ class Doorkeeper:
             self._budgets[scope] = self._policys[scope]
         else:
             self._budgets.pop(scope, None)
+
+
+def _slowed(quota: Quota, rate: int) -> Quota:
+    """What a key may do while it is throttled."""
+    own = quota.requests_per_minute
+    return replace(quota, requests_per_minute=rate if own is None else min(own, rate))

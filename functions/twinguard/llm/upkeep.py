@@ -32,7 +32,10 @@ class Upkeep:
         look: Callable[[], Stop | None],
         clock: Callable[[], dt.datetime],
         seconds: float = FLUSH_SECONDS,
+        *,
+        begins: Callable[[], None] = lambda: None,
     ) -> None:
+        self._begins = begins
         self._ledger, self._look = ledger, look
         self._clock, self._seconds = clock, seconds
         self.stop: Stop | None = None
@@ -41,6 +44,7 @@ class Upkeep:
 
     def begin(self) -> None:
         """Start; needs a running loop."""
+        self._begins()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def end(self) -> None:

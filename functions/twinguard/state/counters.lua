@@ -455,6 +455,7 @@ local function rearm()
   local s = read()
   if s then
     s[TOLD], s[TOLD_AT], s[VOLUME], s[VOLUME_AT], s[NEXT_CHECK] = 0, 0, 0, 0, s[STRANGE]
+    s[LAST] = s[LAST] - RULES.active - 1 -- the owner's next use is none of the stranger's
     write(s)
   end
   call('DEL', ID .. 'told')

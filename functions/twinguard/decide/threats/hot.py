@@ -148,13 +148,16 @@ class Hot:
         self.strange.clear()
         self.familiar.clear()
 
-    def rearm(self) -> None:
-        """Forget what was said, so that it is said again."""
+    def rearm(self, rules: Rules) -> None:
+        """Forget what was said, so that it is said again.
+
+        Not of the owner's next use, though: the stranger has to come back for it."""
         self.told.clear()
         self.volume_told = (0, 0.0)
         if self.episode is not None:
             self.episode.told, self.episode.told_at = 0, 0.0
             self.episode.next_check = self.episode.strange
+            self.episode.last -= rules.active_seconds + 1
 
     def forget_novel(self) -> None:
         """Drop new values that nobody used for a day."""

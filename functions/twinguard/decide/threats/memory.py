@@ -111,7 +111,7 @@ class Watch:
     def rearm(self, key_id: str) -> None:
         """Forget what was said of a key, so that it is said again: somebody lifted its block."""
         if (hot := self._keys.get(key_id)) is not None:
-            hot.rearm()
+            hot.rearm(self.rules)
 
     def accept(self, key_id: str) -> None:
         """What is strange about a key now is its owner's: somebody looked and said so."""
