@@ -56,7 +56,8 @@ class Program:
             is_over = self.process is None or self.process.poll() is not None
             if is_over or time.monotonic() > deadline:
                 last = self.log.read_text(errors="replace")[-2_000:]
-                raise AssertionError(f"{self.name} does not answer; its last words:\n{last}")
+                state = "ended" if is_over else f"does not answer for {PATIENCE:g} s"
+                raise AssertionError(f"{self.name} {state}; its last words:\n{last}")
             time.sleep(0.02)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
