@@ -60,13 +60,12 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def make(request, clock):
     """Makes a ledger for budgets, by the test's clock."""
     address = ""
-    if request.param == "redis":
-        server = request.getfixturevalue("redis_server")
-        address = server.environment["TWINGUARD_COUNTERS"]
+    if request.param != "memory":
+        address = servers.redis_of(request, request.param)
     return partial(made, request.param, address, clock=clock)
 
 
@@ -638,7 +637,7 @@ def test_a_ledger_in_a_real_cluster_keeps_its_promises(redis_server, tmp_path):
     assert done.stdout == "budget_held 12 30\n", done.stderr
 
 
-@pytest.mark.parametrize("address", ["redis://h:1/0?iam=true", "redis://h:nowhere/0", "http://h"])
+@pytest.mark.parametrize("address", ["redis://h:1/0?iam=1", "redis://h:nowhere/0", "http://h"])
 def test_an_address_that_names_no_ledger_is_refused_by_the_settings_name(address):
     with pytest.raises(Misconfigured, match="TWINGUARD_COUNTERS"):
         open_ledger(address, "staging", BUDGETS, nothing)

@@ -29,8 +29,9 @@ LAYERS = (
         "parse",
         "peppers",
         "places",
+        "redis_tokens",
     ),
-    ("tallies", "usage"),
+    ("redis_servers", "tallies", "usage"),
     ("guard", "reporter"),
     ("customer_keys", "key_records", "theft_records"),
     ("act", "llm", "notify", "state"),
@@ -41,9 +42,10 @@ LAYERS = (
     ("schedule_flow",),
     ("pipeline",),
     ("wiring",),
+    ("web",),
     ("gateway_wiring",),
     ("standins",),
-    ("cli", "main", "web"),
+    ("cli", "main"),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""
 
