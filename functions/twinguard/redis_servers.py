@@ -140,7 +140,7 @@ def _bounded_cluster() -> Any:  # noqa: ANN401 - a class of redis-py, which is l
 
         async def execute_command(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401
             async with self.gate:
-                return await super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
+                return await super().execute_command(*words, **options)
 
     return Bounded
 
