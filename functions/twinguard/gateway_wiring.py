@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -52,9 +52,11 @@ from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
+from twinguard.web.middleware import SecurityMiddleware
+from twinguard.web.opened import protection
 from twinguard.wiring import WRONG_SETTINGS, policy_from
 
-__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
+__all__ = ["SECRETS", "Parts", "Served", "application", "offline_from", "parts_from", "settled"]
 
 SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 """Settings whose values are cut out of every log line."""
@@ -65,15 +67,19 @@ _KEYS = "TWINGUARD_PROVIDER_KEYS"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
+Served: TypeAlias = Gateway | SecurityMiddleware
+"""What a server serves: the gateway, or what guards it against stolen keys."""
+
+
 class Parts(Struct, frozen=True):
     """A gateway, and what of it others want to look at."""
 
-    gateway: Gateway
+    gateway: Served
     ledger: Ledger
     meter: Meter
 
 
-def application() -> Gateway:
+def application() -> Served:
     """What a server starts in a container: `uvicorn --factory …gateway_wiring:application`."""
     env = os.environ
     logs.configure([env[name] for name in SECRETS if env.get(name)])
@@ -103,7 +109,8 @@ def parts_from(
     block, name = policy.gateway or Block(), policy.environment.value
     if records is None:
         records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
-    keys = CustomerKeys(records, policy.environment, policy.retention, Peppers.read(env))
+    peppers = Peppers.read(env)
+    keys = CustomerKeys(records, policy.environment, policy.retention, peppers)
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
     known: dict[Scope, int] = {}
     book = Book(records, policy.retention)
@@ -131,8 +138,19 @@ def parts_from(
         providers.close()
         teller.close()
 
-    doorkeeper = Doorkeeper(keys, _now, known)
-    return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
+    doorkeeper = Doorkeeper(keys, _now, known, peppers.key_id)
+    gateway = Gateway(policy, doorkeeper, serving, upkeep, close)
+    return Parts(_guarded(gateway, doorkeeper, policy, env), ledger, meter)
+
+
+def _guarded(
+    gateway: Gateway, doorkeeper: Doorkeeper, policy: Policy, env: Mapping[str, str]
+) -> Served:
+    """Behind the guard against stolen keys, where its counters are; keys have one id in both."""
+    if not env.get("TWINGUARD_COUNTERS"):
+        return gateway
+    options = protection(env, policy=policy) | {"key_id_of": doorkeeper.key_id_of}
+    return SecurityMiddleware(gateway, **options)
 
 
 def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:

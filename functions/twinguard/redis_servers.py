@@ -101,7 +101,8 @@ def awaited(target: Target, seconds: float) -> Any:  # noqa: ANN401 - its types 
 
     options = _options(target, seconds) | {"max_connections": CONNECTIONS}
     if target.is_cluster:
-        found = _bounded_cluster().from_url(target.url, **options)
+        # A slot that moved is noted; to begin anew instead would cut off all calls under way.
+        found = _bounded_cluster().from_url(target.url, reinitialize_steps=0, **options)
         found.gate = _Gate(CONNECTIONS, seconds)
         return found
     return Redis.from_pool(BlockingConnectionPool.from_url(target.url, timeout=seconds, **options))

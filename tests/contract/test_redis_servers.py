@@ -24,7 +24,7 @@ from twinguard.llm.limits import open_limits
 from twinguard.redis_servers import Target, target_of
 from twinguard.redis_tokens import Tokens
 
-TOKEN = "ya29.a-token-of-the-service-account"  # noqa: S105 - nobody's
+TOKEN = "ya29.a-token-of-the-service-account"
 NOVEMBER = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
 
@@ -49,7 +49,15 @@ def test_an_address_names_a_server(url, target):
 @pytest.mark.parametrize(
     "url",
     [
-        *("", "redis", "redis://", "redis://:1/0", "http://h", "redis://h:nowhere/0", "redis://h/x"),
+        *(
+            "",
+            "redis",
+            "redis://",
+            "redis://:1/0",
+            "http://h",
+            "redis://h:nowhere/0",
+            "redis://h/x",
+        ),
         *("redis://h?cluster=yes", "redis://h?x=1", "redis://h/1?cluster=true"),
         "rediss://u:word@h?iam=true",
     ],

@@ -25,8 +25,7 @@ from twinguard.cli.desk import Env, exiting
 from twinguard.cli.scale_output import say
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.errors import Misconfigured
-from twinguard.gateway_wiring import SECRETS, parts_from, settled
-from twinguard.llm.gateway import Gateway
+from twinguard.gateway_wiring import SECRETS, Served, parts_from, settled
 from twinguard.peppers import Peppers
 from twinguard.policy import AUTO, Policy
 from twinguard.standins.openai_provider import OpenAIProvider
@@ -56,7 +55,7 @@ def serve(
         run(gateway, port)
 
 
-def run(gateway: Gateway, port: int) -> None:
+def run(gateway: Served, port: int) -> None:
     """Serve on this machine until a signal comes."""
     import uvicorn
 

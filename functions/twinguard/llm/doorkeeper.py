@@ -18,6 +18,7 @@ from msgspec import Struct
 from twinguard.decide.customer_keys import CustomerKey, KeyState, Quota, Refusal
 from twinguard.decide.ledger import MOST, ScopeKind, nanos_of
 from twinguard.decide.ledger import Scope as LedgerScope
+from twinguard.errors import Unavailable
 from twinguard.llm import wire
 
 SECONDS = 5
@@ -52,13 +53,27 @@ class Doorkeeper:
     """Lets in who has a key that is good for what is asked."""
 
     def __init__(
-        self, keys: Keys, clock: Callable[[], dt.datetime], budgets: dict[LedgerScope, int]
+        self,
+        keys: Keys,
+        clock: Callable[[], dt.datetime],
+        budgets: dict[LedgerScope, int],
+        stranger: Callable[[str], str],
     ) -> None:
         self._keys = keys
+        self._stranger = stranger
         self._clock = clock
         self._budgets, self._policys = budgets, dict(budgets)
         """The ledger's limits: those of keys are added as the keys are seen."""
         self._known: OrderedDict[bytes, tuple[dt.datetime, CustomerKey | Refusal]] = OrderedDict()
+
+    async def key_id_of(self, text: str) -> str:
+        """What a key is called wherever its use is counted: its id, if its secret is right.
+
+        A text that only claims an id has a name of its own, so nobody's key is blocked by it."""
+        try:
+            return (await self._found(text)).id
+        except (wire.Refusal, Unavailable):  # the gateway says so, too
+            return self._stranger(text)
 
     async def caller(self, request: wire.Request, scope: str) -> Caller:
         """Who calls; refused where nobody does, or where the key does not allow it."""
@@ -80,11 +95,14 @@ class Doorkeeper:
         if scheme.lower() != "bearer" or not text:
             told = "send your key as 'Authorization: Bearer KEY'"
             raise wire.Refusal(wire.UNAUTHENTICATED, "missing_api_key", told)
+        return await self._found(text.strip())
+
+    async def _found(self, text: str) -> CustomerKey:
         now = self._clock()
         digest = hashlib.sha256(text.encode()).digest()
         until, found = self._known.get(digest, (now, None))
         if found is None or until <= now:
-            found = await asyncio.to_thread(self._keys.look_up, text.strip(), now)
+            found = await asyncio.to_thread(self._keys.look_up, text, now)
             self._known[digest] = (now + dt.timedelta(seconds=SECONDS), found)
             self._known.move_to_end(digest)
             self._budget(found)
