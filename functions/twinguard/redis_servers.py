@@ -143,6 +143,12 @@ def _bounded_cluster() -> Any:  # noqa: ANN401 - a class of redis-py, which is l
             async with self.gate:
                 return await super().execute_command(*words, **options)
 
+        async def aclose(self) -> None:
+            """redis-py's own leaves nodes open that it could not ask for the others."""
+            await super().aclose()
+            for node in (*self.startup_nodes, *self.nodes_manager.startup_nodes.values()):
+                await node.disconnect()
+
     return Bounded
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses of Redis, and servers that are encrypted and ask who is there, for both kinds of client."""
+"""Addresses of Redis; servers that are encrypted and ask who is there, for threads and tasks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from twinguard.llm.limits import open_limits
 from twinguard.redis_servers import Target, target_of
 from twinguard.redis_tokens import Tokens
 
-TOKEN = "ya29.a-token-of-the-service-account"
+TOKEN = "a-token-of-the-service-account"  # noqa: S105 - nobody's
 NOVEMBER = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
 
