@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 import redis
@@ -66,7 +65,15 @@ def make(request, clock):
     address = ""
     if request.param != "memory":
         address = servers.redis_of(request, request.param)
-    return partial(made, request.param, address, clock=clock)
+    opened = []
+
+    def make(*budgets, **options):
+        opened.append(made(request.param, address, *budgets, **({"clock": clock} | options)))
+        return opened[-1]
+
+    yield make
+    for ledger in opened if request.param == "cluster" else ():
+        ledger._client.close()
 
 
 @pytest.fixture
