@@ -11,6 +11,7 @@ from twinguard.decide.ledger import Budgets, Known, Scope, ScopeKind
 from twinguard.llm.ledger import KeepsCount, Restore
 from twinguard.llm.ledger_memory import MemoryLedger
 from twinguard.llm.ledger_redis import RedisLedger, connected
+from twinguard.redis_servers import target_of
 
 STAGING = Scope(ScopeKind.ENVIRONMENT, "staging")
 ACME = Scope(ScopeKind.TENANT, "acme")
@@ -58,5 +59,5 @@ def redis_ledger(
     timeout: float = 10,
 ) -> RedisLedger:
     """A ledger over its own connection; one environment is the same ledger everywhere."""
-    client = connected(address, timeout=timeout)
+    client = connected(target_of(address), timeout=timeout)
     return RedisLedger(client, environment, budgets, restore=restore, clock=clock)

@@ -133,6 +133,13 @@ def _cluster_node(binary: str, folder: Path) -> Iterator[int]:
         yield port
 
 
+def redis_of(request: pytest.FixtureRequest, kind: str) -> str:
+    """The address of the test run's server (`redis`) or of its cluster (`cluster`)."""
+    fixture = {"redis": "redis_server", "cluster": "redis_cluster"}[kind]
+    address: str = request.getfixturevalue(fixture).environment["TWINGUARD_COUNTERS"]
+    return address
+
+
 def _knows_cluster(port: int, size: int) -> bool:
     info = redis_answer(port, "CLUSTER INFO")
     return "cluster_state:ok" in info and f"cluster_known_nodes:{size}" in info

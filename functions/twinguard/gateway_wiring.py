@@ -112,7 +112,9 @@ def parts_from(
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
     known: dict[Scope, int] = {}
     book = Book(records, policy.retention)
-    ledger = KeptLedger(open_ledger(counters, name, budgets_of(policy, known), book.known), book)
+    authorities = env.get("TWINGUARD_COUNTERS_CA", "")
+    budgets = budgets_of(policy, known)
+    ledger = KeptLedger(open_ledger(counters, name, budgets, book.known, authorities), book)
     teller = Teller(usage_log or _usage_log(env))
     prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
@@ -120,8 +122,9 @@ def parts_from(
     policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
-    cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes)
-    serving = Serving(policy, meter, attempts, open_limits(counters, name), cache)
+    cache = open_cache(kept, name, block.cache.seconds, block.cache.megabytes, authorities)
+    limits = open_limits(counters, name, authorities)
+    serving = Serving(policy, meter, attempts, limits, cache)
 
     journal = Journal(records, policy.retention)
     held = _block_list(counters, env, policy)
@@ -178,10 +181,12 @@ def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[
 def offline_from(policy: Policy, env: Mapping[str, str], records: Records) -> Iterator[Offline]:
     """What sends batches; at the end the ledger's sums and the usage lines are written down."""
     book = Book(records, policy.retention)
-    counters = env.get("TWINGUARD_COUNTERS", MEMORY)
-    ledger = KeptLedger(
-        open_ledger(counters, policy.environment.value, budgets_of(policy), book.known), book
+    counters, authorities = (
+        env.get("TWINGUARD_COUNTERS", MEMORY),
+        env.get("TWINGUARD_COUNTERS_CA", ""),
     )
+    name, budgets = policy.environment.value, budgets_of(policy)
+    ledger = KeptLedger(open_ledger(counters, name, budgets, book.known, authorities), book)
     teller = Teller(_usage_log(env))
     api = BatchApi(_openai(env) or OPENAI_ADDRESS, KeyFiles(env).key_of(OPENAI))
     try:

@@ -23,6 +23,7 @@ import redis
 from twinguard.decide.ledger import Budgets, Known, Outcome, Reason, Refused, Scope, ScopeKind
 from twinguard.llm.ledger import KeepsCount
 from twinguard.llm.ledger_redis import RedisLedger, connected
+from twinguard.redis_servers import target_of
 
 CAP: Final = 5_000_000_000
 LEASE: Final = 5
@@ -173,7 +174,7 @@ def busy(call: Caller, callers: int, seconds: float, seed: int) -> None:
 
 def client_of(port: int) -> redis.Redis:
     """A client that waits long: it is the cap that is measured here."""
-    return connected(f"redis://127.0.0.1:{port}/0", timeout=60, connections=CONNECTIONS)
+    return connected(target_of(f"redis://127.0.0.1:{port}/0"), timeout=60, connections=CONNECTIONS)
 
 
 def ledger_of(port: int) -> RedisLedger:

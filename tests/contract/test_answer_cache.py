@@ -27,6 +27,7 @@ from twinguard.llm.cache import (
     key_of,
     open_cache,
 )
+from twinguard.redis_servers import target_of
 
 ROUTE = Route("gpt-4", "openai", "openai")
 
@@ -42,15 +43,14 @@ def question(tenant, /, **body):
     return key_of(tenant, asked, ROUTE)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def cache(request):
     """What makes a cache; of one event loop each, on the same store."""
     if request.param == "memory":
         kept = MemoryCache(60, 10**8)
         return lambda: kept
-    url = request.getfixturevalue("redis_server").environment["TWINGUARD_COUNTERS"]
-    name = uuid.uuid4().hex
-    return lambda: RedisCache(url, name, 60)
+    target, name = target_of(servers.redis_of(request, request.param)), uuid.uuid4().hex
+    return lambda: RedisCache(target, name, 60)
 
 
 def run(cache, work):
@@ -176,7 +176,7 @@ def test_redis_forgets_in_time(redis_server):
     name = uuid.uuid4().hex
 
     async def work():
-        store = RedisCache(redis_server.environment["TWINGUARD_COUNTERS"], name, 77)
+        store = RedisCache(target_of(redis_server.environment["TWINGUARD_COUNTERS"]), name, 77)
         await store.put(question("acme"), entry("acme"))
         left = await store._client.ttl(store._name(question("acme")))
         await store.close()
@@ -189,7 +189,7 @@ def test_a_cache_that_does_not_answer_holds_nothing():
     store = f"redis://127.0.0.1:{servers.free_port()}/0"
 
     async def work():
-        cache = RedisCache(store, "test", 60)
+        cache = RedisCache(target_of(store), "test", 60)
         with pytest.raises(Unavailable):
             await cache.put(question("acme"), entry("acme"))
         found = await cache.get(question("acme"))

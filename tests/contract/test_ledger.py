@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 import redis
@@ -60,14 +59,21 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def make(request, clock):
     """Makes a ledger for budgets, by the test's clock."""
     address = ""
-    if request.param == "redis":
-        server = request.getfixturevalue("redis_server")
-        address = server.environment["TWINGUARD_COUNTERS"]
-    return partial(made, request.param, address, clock=clock)
+    if request.param != "memory":
+        address = servers.redis_of(request, request.param)
+    opened = []
+
+    def make(*budgets, **options):
+        opened.append(made(request.param, address, *budgets, **({"clock": clock} | options)))
+        return opened[-1]
+
+    yield make
+    for ledger in opened if request.param == "cluster" else ():
+        ledger._client.close()
 
 
 @pytest.fixture
@@ -638,7 +644,7 @@ def test_a_ledger_in_a_real_cluster_keeps_its_promises(redis_server, tmp_path):
     assert done.stdout == "budget_held 12 30\n", done.stderr
 
 
-@pytest.mark.parametrize("address", ["redis://h:1/0?iam=true", "redis://h:nowhere/0", "http://h"])
+@pytest.mark.parametrize("address", ["redis://h:1/0?iam=1", "redis://h:nowhere/0", "http://h"])
 def test_an_address_that_names_no_ledger_is_refused_by_the_settings_name(address):
     with pytest.raises(Misconfigured, match="TWINGUARD_COUNTERS"):
         open_ledger(address, "staging", BUDGETS, nothing)

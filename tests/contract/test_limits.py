@@ -17,18 +17,19 @@ from twinguard.decide.minutes import CELL, CELLS, Allowance, Exceeded, Taken
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.limits import MemoryLimits, open_limits
 from twinguard.llm.limits_redis import RedisLimits
-from twinguard.llm.redis_client import REST, Patience
+from twinguard.llm.patience import REST, Patience
+from twinguard.redis_servers import target_of
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 def limits(request):
     """What makes a store; stores of one event loop each, on the same counters."""
     name = uuid.uuid4().hex
     if request.param == "memory":
         kept = MemoryLimits()
         return lambda: kept
-    url = request.getfixturevalue("redis_server").environment["TWINGUARD_COUNTERS"]
-    return lambda: RedisLimits(url, name)
+    target = target_of(servers.redis_of(request, request.param))
+    return lambda: RedisLimits(target, name)
 
 
 def run(limits, work):
@@ -127,7 +128,7 @@ def test_counters_that_do_not_answer_are_unavailable():
     nowhere = f"redis://127.0.0.1:{servers.free_port()}/0"
 
     with pytest.raises(Unavailable, match="store of limits does not answer"):
-        run(lambda: RedisLimits(nowhere, "test"), lambda store: store.take(both(), 1))
+        run(lambda: RedisLimits(target_of(nowhere), "test"), lambda store: store.take(both(), 1))
 
 
 def test_counters_that_nobody_knows_are_refused():

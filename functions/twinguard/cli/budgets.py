@@ -166,7 +166,8 @@ def _office(desk: Desk) -> Office:
     book = Book(state.open_records(found["TWINGUARD_RECORDS"]), policy.retention)
     counters, ledger = found.get("TWINGUARD_COUNTERS", ""), None
     if counters and not counters.startswith("memory://"):
-        ledger = open_ledger(counters, policy.environment.value, budgets_of(policy), book.known)
+        name, authorities = policy.environment.value, found.get("TWINGUARD_COUNTERS_CA", "")
+        ledger = open_ledger(counters, name, budgets_of(policy), book.known, authorities)
     return Office(desk, policy, book, ledger)
 
 

@@ -20,11 +20,13 @@ from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.tokens import Usage
 from twinguard.errors import Misconfigured, Unavailable
-from twinguard.llm.redis_client import Patience, opened
+from twinguard.llm.patience import Patience
 from twinguard.readers import ready
+from twinguard.redis_servers import FORMS, Target, awaited, shown, target_of
 
 __all__ = ["Cache", "Entry", "Key", "MemoryCache", "RedisCache", "key_of", "open_cache"]
 
+SETTING: Final = "TWINGUARD_CACHE"
 LARGEST_ENTRY: Final = 1024 * 1024
 _WHAT: Final = "the cache"
 _OVERHEAD: Final = 500
@@ -114,12 +116,14 @@ class MemoryCache:
 
 
 class RedisCache:
-    """`Cache` that all instances share. A store that does not answer holds nothing."""
+    """`Cache` that all instances share. A store that does not answer holds nothing.
 
-    def __init__(self, url: str, environment: str, seconds: int) -> None:
-        self._prefix = f"twinguard:{{{environment}}}:answers:"
+    A call has one key, and keys have no tag: a cluster spreads answers over all of its shards."""
+
+    def __init__(self, target: Target, environment: str, seconds: int) -> None:
+        self._prefix = f"twinguard:{environment}:answers:"
         self._seconds = seconds
-        self._client = opened(url, _TIMEOUT)
+        self._client = awaited(target, _TIMEOUT)
         self._patience = Patience()
 
     async def get(self, key: Key) -> Entry | None:
@@ -149,16 +153,18 @@ class RedisCache:
         return f"{self._prefix}{owner}:{key.digest}"
 
 
-def open_cache(url: str, environment: str, seconds: int, megabytes: int) -> Cache | None:
-    """The cache a URL names: `memory://`, `redis://host:port/1`; None where nothing is kept."""
+def open_cache(
+    url: str, environment: str, seconds: int, megabytes: int, authorities: str = ""
+) -> Cache | None:
+    """The cache a URL names: `memory://` or a Redis; None where nothing is kept."""
     scheme = url.partition("://")[0]
     if not seconds:
         return None
     if scheme == "memory":
         return MemoryCache(seconds, megabytes * _MEGABYTE)
     if scheme in {"redis", "rediss"}:
-        return RedisCache(url, environment, seconds)
+        return RedisCache(target_of(url, authorities, SETTING), environment, seconds)
     raise Misconfigured(
-        f"TWINGUARD_CACHE is {url!r}, which names no cache; set it to memory:// (each process its "
-        "own) or redis://HOST:PORT/1"
+        f"{SETTING} is {shown(url)!r}, which names no cache; set it to memory:// (each process its "
+        f"own) or {FORMS}"
     )

@@ -84,7 +84,7 @@ class Doorkeeper:
         held = self._held(text.strip(), self._clock().timestamp())
         if held is not None and held.curb is Curb.BLOCK:
             raise wire.Refusal(wire.FORBIDDEN, "key_blocked", BLOCKED)
-        key = await self._key(text)
+        key = await self._key(text.strip())
         request.key_id = key.id
         if not key.allows(scope):
             told = f"this key may not use {scope}; have one issued with that scope"
@@ -103,7 +103,7 @@ class Doorkeeper:
         digest = hashlib.sha256(text.encode()).digest()
         until, found = self._known.get(digest, (now, None))
         if found is None or until <= now:
-            found = await asyncio.to_thread(self._keys.look_up, text.strip(), now)
+            found = await asyncio.to_thread(self._keys.look_up, text, now)
             self._known[digest] = (now + dt.timedelta(seconds=SECONDS), found)
             self._known.move_to_end(digest)
             self._budget(found)

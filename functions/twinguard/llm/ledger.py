@@ -20,6 +20,7 @@ from twinguard.decide.ledger import (
     Standing,
 )
 from twinguard.errors import Misconfigured
+from twinguard.redis_servers import FORMS, target_of
 
 __all__ = ["KeepsCount", "Ledger", "Raisable", "Restore", "open_ledger"]
 
@@ -69,8 +70,10 @@ Restore = Callable[[Period], Known]
 """What is known of a period from elsewhere, asked for by a store that has lost it."""
 
 
-def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) -> KeepsCount:
-    """The ledger a URL names: `memory://`, `redis://host:port/0`, `rediss://…`, a cluster's too.
+def open_ledger(
+    url: str, environment: str, budgets: Budgets, restore: Restore, authorities: str = ""
+) -> KeepsCount:
+    """The ledger a URL names: `memory://`, or a Redis as `redis_servers.py` reads it.
 
     Misconfigured where it names none. Nothing is contacted before the first call."""
     scheme = url.partition("://")[0]
@@ -81,9 +84,9 @@ def open_ledger(url: str, environment: str, budgets: Budgets, restore: Restore) 
     if scheme in {"redis", "rediss"}:
         from twinguard.llm.ledger_redis import RedisLedger, connected
 
-        client = (lambda: connected(url)) if "?cluster=true" in url else connected(url)
-        return RedisLedger(client, environment, budgets, restore=restore)
+        target = target_of(url, authorities)
+        return RedisLedger(lambda: connected(target), environment, budgets, restore=restore)
     raise Misconfigured(
-        f"TWINGUARD_COUNTERS begins with {scheme!r}: no ledger; set it to memory:// (one process)"
-        " or redis://HOST:PORT/0, with ?cluster=true for a cluster"
+        f"TWINGUARD_COUNTERS begins with {scheme!r}: no ledger; set it to memory:// (one process) "
+        f"or {FORMS}"
     )

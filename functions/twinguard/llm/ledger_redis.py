@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import parse_qsl
 
 from twinguard.decide import ledger_rules as rules
 from twinguard.decide.ledger import (
@@ -29,7 +28,8 @@ from twinguard.decide.ledger import (
     period_of,
 )
 from twinguard.decide.ledger_rules import State
-from twinguard.errors import Misconfigured, Unavailable
+from twinguard.errors import Unavailable
+from twinguard.redis_servers import Target, opened
 
 if TYPE_CHECKING:
     import redis
@@ -52,41 +52,25 @@ _STATES = {state.value: state for state in State}
 _Answer = list[Any]
 
 
-def connected(url: str, timeout: float = 0.5, connections: int = 64) -> redis.Redis:
-    """A client for a server that is near, or with `?cluster=true` for a cluster.
+def connected(target: Target, timeout: float = 0.5, connections: int = 64) -> redis.Redis:
+    """A client for a server or a cluster that is near.
 
     A call that gets no answer within `timeout` is sent once more, for each may be repeated, and
-    then given up: slow is worse than dead. More threads than connections wait for one; the
-    client's own pool would refuse them."""
-    import redis
+    then given up: slow is worse than dead. More threads than connections wait for one."""
     from redis.backoff import NoBackoff
+    from redis.exceptions import RedisClusterException, RedisError
     from redis.retry import Retry
 
-    place, _, query = url.partition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    is_cluster = asked.pop("cluster", "false") == "true"
-    if asked:
-        raise Misconfigured(
-            f"TWINGUARD_COUNTERS: the ledger does not know {', '.join(sorted(asked))}; "
-            "only ?cluster=true may follow the address"
-        )
     options: dict[str, Any] = {
         "decode_responses": True,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
         "retry": Retry(NoBackoff(), 1),
         "health_check_interval": 30,
         "max_connections": connections,
     }
     try:
-        if is_cluster:
-            return cast("redis.Redis", redis.RedisCluster.from_url(place, **options))
-        pool = redis.BlockingConnectionPool.from_url(place, timeout=timeout, **options)
-    except ValueError as err:
-        raise Misconfigured(f"TWINGUARD_COUNTERS is no address of Redis ({err})") from err
-    except redis.RedisError as err:
-        raise Unavailable(f"Redis: the cluster does not answer ({err}); check it") from err
-    return redis.Redis.from_pool(pool)
+        return cast("redis.Redis", opened(target, timeout, **options))
+    except (RedisError, RedisClusterException) as err:
+        raise Unavailable(f"{target.named} does not answer ({err}); check it") from err
 
 
 class RedisLedger:
@@ -237,7 +221,7 @@ class RedisLedger:
                 found = self._client.eval(_SCRIPT, numkeys, *parts)
         except redis.exceptions.ResponseError as err:  # out of memory, read-only, still loading
             raise Unavailable(f"Redis: the ledger is refused ({err}); check the server") from err
-        except redis.RedisError as err:
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as err:
             raise Unavailable(
                 f"Redis: the ledger got no answer ({type(err).__name__}); check the server"
             ) from err

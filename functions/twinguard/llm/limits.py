@@ -14,6 +14,7 @@ from typing import Protocol
 from twinguard.decide import minutes
 from twinguard.decide.minutes import Allowance, Exceeded, Taken
 from twinguard.errors import Misconfigured
+from twinguard.redis_servers import FORMS, shown, target_of
 
 __all__ = ["Limits", "MemoryLimits", "open_limits"]
 
@@ -82,16 +83,16 @@ class MemoryLimits:
                     del used[scope]
 
 
-def open_limits(url: str, environment: str) -> Limits:
-    """The limits a URL names: `memory://`, `redis://host:port/0`, `rediss://…`."""
+def open_limits(url: str, environment: str, authorities: str = "") -> Limits:
+    """The limits a URL names: `memory://`, or a Redis as `redis_servers.py` reads it."""
     scheme = url.partition("://")[0]
     if scheme == "memory":
         return MemoryLimits()
     if scheme in {"redis", "rediss"}:
         from twinguard.llm.limits_redis import RedisLimits
 
-        return RedisLimits(url, environment)
+        return RedisLimits(target_of(url, authorities), environment)
     raise Misconfigured(
-        f"TWINGUARD_COUNTERS is {url!r}, which names no counters; set it to memory:// (one "
-        "process) or redis://HOST:PORT/0"
+        f"TWINGUARD_COUNTERS is {shown(url)!r}, which names no counters; set it to memory:// (one "
+        f"process) or {FORMS}"
     )

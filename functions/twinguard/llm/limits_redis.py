@@ -6,7 +6,8 @@ Keys carry the environment as a hash tag: in a cluster, all scopes of a request 
 from __future__ import annotations
 
 from twinguard.decide.minutes import CELL, CELLS, Allowance, Exceeded, Taken
-from twinguard.llm.redis_client import Patience, opened
+from twinguard.llm.patience import Patience
+from twinguard.redis_servers import Target, awaited
 
 _TIMEOUT = 0.5
 """Seconds; a slow store is worse than a dead one."""
@@ -73,8 +74,8 @@ end
 class RedisLimits:
     """`Limits` that all instances share."""
 
-    def __init__(self, url: str, environment: str) -> None:
-        self._client = opened(url, _TIMEOUT)
+    def __init__(self, target: Target, environment: str) -> None:
+        self._client = awaited(target, _TIMEOUT)
         self._patience = Patience()
         self._take = self._client.register_script(_TAKE)
         self._correct = self._client.register_script(_CORRECT)

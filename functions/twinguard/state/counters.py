@@ -5,8 +5,7 @@ The port is in `counters.py`, what every store promises in tests/contract/test_c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from urllib.parse import parse_qsl
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
@@ -14,6 +13,7 @@ from twinguard.counters import Counters
 from twinguard.decide.threats.rules import RULES, Rules
 from twinguard.decide.threats.values import KeyFacts, Place
 from twinguard.errors import Misconfigured
+from twinguard.redis_servers import FORMS, shown, target_of
 
 __all__ = ["Options", "open_counters"]
 
@@ -52,19 +52,9 @@ def _memory(_: str, rest: str, options: Options) -> Counters:
 
 def _redis(scheme: str, rest: str, options: Options) -> Counters:
     from twinguard.state.counters_redis import RedisCounters
-    from twinguard.state.redis_calls import RedisCalls, Target
+    from twinguard.state.redis_calls import RedisCalls
 
-    place, _, query = rest.partition("?")
-    asked = dict(parse_qsl(query, keep_blank_values=True))
-    flags = {name: _flag(scheme, rest, asked.pop(name, "false")) for name in ("cluster", "iam")}
-    if not place or asked:
-        raise _unknown(f"{scheme}://{rest}")
-    target = Target(
-        url=f"{scheme}://{place}",
-        is_cluster=flags["cluster"],
-        has_tokens=flags["iam"],
-        authorities=options.authorities,
-    )
+    target = target_of(f"{scheme}://{rest}", options.authorities)
     return RedisCounters(RedisCalls(target, options.timeout), options)
 
 
@@ -75,24 +65,12 @@ def _firestore(_: str, rest: str, options: Options) -> Counters:
     return RecordsCounters(open_records(f"firestore://{rest}"), options)
 
 
-def _flag(scheme: str, rest: str, text: str) -> bool:
-    flags: Mapping[str, bool] = {"true": True, "false": False}
-    if text not in flags:
-        raise _unknown(f"{scheme}://{rest}")
-    return flags[text]
-
-
 def _unknown(url: str) -> Misconfigured:
     return Misconfigured(
-        f"TWINGUARD_COUNTERS is {url!r}, which names no store; set it to one of: {_FORMS}"
+        f"TWINGUARD_COUNTERS is {shown(url)!r}, which names no store; set it to one of: memory:// "
+        f"(this process alone), {FORMS}; firestore://PROJECT/DATABASE"
     )
 
-
-_FORMS = (
-    "memory:// (this process alone), redis://HOST:PORT/0, rediss://HOST:PORT (encrypted),"
-    " with ?cluster=true for a cluster and &iam=true for tokens of the service account;"
-    " firestore://PROJECT/DATABASE"
-)
 
 _FACTORIES: dict[str, Callable[[str, str, Options], Counters]] = {
     "firestore": _firestore,

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msgspec import Struct
-
-from twinguard.errors import Misconfigured, Unavailable
+from twinguard.errors import Unavailable
+from twinguard.redis_servers import Target, opened
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
 Text: TypeAlias = "str | bytes"
 _IDLE = 64
 """Connections kept for later; more are made while there are more calls at once."""
-
-
-class Target(Struct, frozen=True, kw_only=True):
-    """Which server. `has_tokens`: it takes tokens of the service account instead of a password.
-
-    `authorities` are the certificates (PEM) that the server's own is checked against."""
-
-    url: str
-    is_cluster: bool = False
-    has_tokens: bool = False
-    authorities: str = ""
 
 
 class Script:
@@ -109,7 +97,9 @@ class RedisCalls:
                 subscription.subscribe(channel)
                 first = subscription.get_message(timeout=max(1.0, self._timeout))
                 if first is None or first["type"] != "subscribe":
-                    raise Unavailable(f"{self._named} does not confirm a subscription; retry")
+                    raise Unavailable(
+                        f"{self._target.named} does not confirm a subscription; retry"
+                    )
                 yield subscription
             finally:
                 with suppress(Exception):  # the connection may be gone, which is what we want
@@ -135,42 +125,14 @@ class RedisCalls:
             return "", client.connection_pool  # type: ignore[union-attr]
         node = client.get_node_from_key(key)  # type: ignore[union-attr]
         if node is None:
-            raise Unavailable(f"{self._named} has nobody for a part of its keys; retry")
+            raise Unavailable(f"{self._target.named} has nobody for a part of its keys; retry")
         return node.name, client.get_redis_connection(node).connection_pool  # type: ignore[union-attr]
 
     def _client(self) -> Redis | RedisCluster:
         with self._lock:
             if self._made is None:
-                self._made = self._make()
+                self._made = opened(self._target, self._timeout)
             return self._made
-
-    def _make(self) -> Redis | RedisCluster:
-        from redis import Redis, RedisCluster
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
-        options: dict[str, Any] = {
-            "socket_timeout": self._timeout,
-            "socket_connect_timeout": self._timeout,
-            "retry": Retry(NoBackoff(), 0),  # a script that is sent twice would count twice
-            "protocol": 2,
-        }
-        if self._target.has_tokens:
-            from twinguard.state.redis_tokens import Tokens
-
-            options["credential_provider"] = Tokens()
-        if self._target.authorities:
-            options["ssl_ca_data"] = self._target.authorities
-        kind = RedisCluster if self._target.is_cluster else Redis
-        try:
-            return kind.from_url(self._target.url, **options)
-        except ValueError as err:
-            raise Misconfigured(f"TWINGUARD_COUNTERS: {self._named}: {err}; correct it") from err
-
-    @property
-    def _named(self) -> str:
-        """The server without a password."""
-        return f"Redis {self._target.url.rsplit('@', 1)[-1]}"
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -182,7 +144,9 @@ class RedisCalls:
             if self._target.is_cluster:  # a node may be gone for good: its slots are looked up anew
                 self._made = None
                 self._idle = {}
-            raise Unavailable(f"{self._named} does not answer; see that it runs: {err}") from err
+            raise Unavailable(
+                f"{self._target.named} does not answer; see that it runs: {err}"
+            ) from err
 
 
 class _Unknown(Exception):

@@ -56,7 +56,8 @@ class BudgetWatch:
         counters = env.get("TWINGUARD_COUNTERS", "")
         if not counters:
             return cls(journal, None)
-        ledger = open_ledger(counters, policy.environment.value, budgets, book.known)
+        name, authorities = policy.environment.value, env.get("TWINGUARD_COUNTERS_CA", "")
+        ledger = open_ledger(counters, name, budgets, book.known, authorities)
 
         def standing() -> Standing:
             if not counters.startswith("memory://"):

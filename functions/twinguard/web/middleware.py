@@ -41,7 +41,8 @@ _POLICY_VIOLATION = 1008
 class SecurityMiddleware:
     """Turns stolen keys away, tells routes of suspicious ones, and reports what was used.
 
-    `key_id_of` turns a raw key into its id: `Peppers.key_id`, or a look-up of the application's.
+    `key_id_of` turns a raw key into its id: `Peppers.key_id`, or a look-up of the application's,
+    which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
     `places` hears the client's country where the policy names the load balancer's header for it.
     Requests without a key pass: whether they may is the application's own question."""
 
@@ -50,7 +51,7 @@ class SecurityMiddleware:
         app: App,
         *,
         guard: Guard,
-        key_id_of: Callable[[str], str],
+        key_id_of: Callable[[str], str | Awaitable[str]],
         reporter: Reporter | None = None,
         places: Places | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
@@ -79,7 +80,7 @@ class SecurityMiddleware:
         if scope["type"] not in {"http", "websocket"} or self._is_exempt(scope["path"]):
             await self.app(scope, receive, send)
             return
-        uses = self._uses(scope)
+        uses = await self._uses(scope)
         if not uses:
             await self.app(scope, receive, send)
             return
@@ -116,10 +117,10 @@ class SecurityMiddleware:
     def _is_exempt(self, path: str) -> bool:
         return path in self._exempt
 
-    def _uses(self, scope: Scope) -> list[Use]:
+    async def _uses(self, scope: Scope) -> list[Use]:
         """What the request is, once for each key that it shows."""
         headers = scope["headers"]
-        ids = self._ids(headers)
+        ids = await self._ids(headers)
         if not ids:
             return []
         now = self._clock()
@@ -129,9 +130,10 @@ class SecurityMiddleware:
         agent, path = text_of(headers, b"user-agent"), _plain(scope["path"])
         return [Use(now, key_id, address, agent, path) for key_id in ids]
 
-    def _ids(self, headers: list[tuple[bytes, bytes]]) -> list[str]:
+    async def _ids(self, headers: list[tuple[bytes, bytes]]) -> list[str]:
         """The ids of the keys in a request: the only place that sees a raw key."""
-        return [self._key_id_of(raw) for raw in keys_in(headers)[: MOST_KEYS + 1]]
+        found = [self._key_id_of(raw) for raw in keys_in(headers)[: MOST_KEYS + 1]]
+        return [each if isinstance(each, str) else await each for each in found]
 
     async def _verdict(self, use: Use) -> Verdict:
         known = self.guard.known(use)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -14,7 +15,8 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 class Tokens:
     """What redis-py asks whenever it makes a connection (its `CredentialProvider`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, setting: str) -> None:
+        self._setting = setting
         self._lock = threading.Lock()
         self._credentials: Any = None
 
@@ -29,10 +31,14 @@ class Tokens:
                 found = self._credentials or google.auth.default(scopes=[SCOPE])[0]
             except DefaultCredentialsError as err:
                 raise Misconfigured(
-                    "TWINGUARD_COUNTERS asks for tokens (iam=true), but there are no credentials; "
+                    f"{self._setting} asks for tokens (iam=true), but there are no credentials; "
                     "run as a service account, or 'gcloud auth application-default login'"
                 ) from err
             if not found.valid:
                 found.refresh(Request())
             self._credentials = found
             return "default", str(found.token)
+
+    async def get_credentials_async(self) -> tuple[str, str]:
+        """The same, while the event loop serves others: a token is fetched over the network."""
+        return await asyncio.to_thread(self.get_credentials)
