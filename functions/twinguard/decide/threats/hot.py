@@ -5,7 +5,14 @@ Bounded: values beyond a cap push out the oldest. Pure state; `memory.py` moves 
 
 from __future__ import annotations
 
-from twinguard.decide.threats.baseline import DIMENSIONS, Baseline, Tally
+from twinguard.decide.threats.baseline import (
+    AGENT,
+    COUNTRY,
+    DIMENSIONS,
+    NETWORK,
+    Baseline,
+    Tally,
+)
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sources import Source
 from twinguard.decide.threats.values import KeyFacts, NetworkKind, ThreatLevel, Use
@@ -17,6 +24,7 @@ Signature = tuple[str, str, str]
 _SIGNATURES = 1024
 _ACTIVE = 3600.0
 _LEARNED = 24.0
+_OLD = 7 * 86400.0
 
 
 class Episode:
@@ -90,6 +98,25 @@ class Hot:
         """True while something of MEDIUM or more is open: nothing strange is learned."""
         return self.episode is not None and self.episode.told >= ThreatLevel.MEDIUM.rank
 
+    @property
+    def is_old(self) -> bool:
+        """True for a key that was made long before its first use that was seen."""
+        made = self.facts.created_at if self.facts is not None else None
+        return made is not None and self.base.since * 3600 - made.timestamp() > _OLD
+
+    def is_another(self, source: Source, agent: str, at: float, rules: Rules) -> bool:
+        """True where somebody else came after the last finding: told anew, at its level.
+
+        It takes hours, or another program or country that came with the network."""
+        episode = self.episode
+        came = self.novel[NETWORK].get(source.network)
+        if episode is None or came is None or came[0] <= episode.told_at:
+            return False
+        if at - episode.told_at > rules.quiet_seconds:
+            return True
+        marks = (self.novel[COUNTRY].get(source.country), self.novel[AGENT].get(agent))
+        return any(mark is not None and mark[0] > episode.told_at for mark in marks)
+
     def note_novel(self, dimension: int, value: str, at: float, cap: int) -> bool:
         """Note that a new value is used; True where it was not lately. The oldest stand first."""
         values = self.novel[dimension]
@@ -143,6 +170,7 @@ class Hot:
             "known_at": self.known_at,
             "known_country": self.known_country,
             "known_active": len(known),
+            "is_old": self.is_old,
         }
         episode = self.episode
         if episode is None or not episode.strange:

@@ -275,23 +275,16 @@ class Watch:
                 return ()
             hot.volume_told = (rank, at)
         else:
-            network = self._reader.read(use)[0].network
-            if rank <= self._told(hot, network, at):
+            source, agent, _ = self._reader.read(use)
+            if rank <= self._told(hot, source.network, at):
                 return ()
-            if rank <= episode.told and not self._is_another(hot, episode, network, at):
+            if rank <= episode.told and not hot.is_another(source, agent, at, self.rules):
                 return ()
             episode.told, episode.told_at = max(rank, episode.told), at
-            if rank >= _HIGH:
-                address = self._reader.read(use)[0].address
-                if hot.base.trust(ADDRESS, address, hot.tally.hour, self.rules) < 1:
-                    self._neighbours.flag(address, use.key_id, at)
+            is_new = hot.base.trust(ADDRESS, source.address, hot.tally.hour, self.rules) < 1
+            if rank >= _HIGH and is_new:
+                self._neighbours.flag(source.address, use.key_id, at)
         return (finding(use, window, found, found.level),)
-
-    def _is_another(self, hot: Hot, episode: Episode, network: str, at: float) -> bool:
-        """True where somebody else came hours after the last finding: told anew, at its level."""
-        came = hot.novel[NETWORK].get(network)
-        is_later = at - episode.told_at > self.rules.quiet_seconds
-        return came is not None and is_later and came[0] > episode.told_at
 
     def _told(self, hot: Hot, network: str, at: float) -> int:
         """The level at which a network was already told lately."""

@@ -26,6 +26,9 @@ class Rules(Struct, frozen=True, kw_only=True):
     """A key's first day shows most of what will be usual: at first it takes so many bits more and
     so many times as many requests more, less and less until it is no longer young."""
 
+    old_share: float = 0.5
+    """So much of that for a key that was made long before it was first seen."""
+
     # --- trust and learning ---------------------------------------------------------------------
     trusted_days: int = 4
     founding_hours: int = 72
