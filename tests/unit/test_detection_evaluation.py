@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from twinguard.cli.detection_score import Sums, scored
+from twinguard.cli.detection_score import Sums, interval, scored
 from twinguard.cli.evaluate_detection import AUTHORS, run
 from twinguard.standins.second_traffic import second_traffic
 from twinguard.standins.traffic import Theft, traffic
@@ -57,3 +57,11 @@ def test_a_theft_that_is_not_found_counts_as_all_served():
 
     assert (nothing.rank, nothing.served) == (0, 2)
     assert (late.rank, late.served, late.seconds) == (3, 1, 10.0)
+
+
+def test_a_share_is_told_with_how_sure_it_is():
+    low, high = interval(15, 16)
+
+    assert (low, high) == pytest.approx((0.717, 0.989), abs=0.001)
+    assert interval(0, 0) == (0.0, 1.0)
+    assert interval(0, 4000)[1] < 0.001

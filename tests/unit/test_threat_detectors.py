@@ -43,6 +43,7 @@ def baseline(**changes: object) -> Baseline:
     seen: list[dict[str, list[int]]] = [{} for _ in range(6)]
     seen[ADDRESS] = known
     seen[COUNTRY] = {"US": [0, 480, 20]}
+    seen[KIND] = {"eyeball": [0, 480, 20]}
     given = {
         "since": HOUR - 480,
         "active": 180.0,
@@ -152,7 +153,7 @@ def test_an_owner_who_is_silent_when_due_has_moved():
     moved = stranger(NETWORK, known_at=AT - 7200)
     signal = concurrent_usage(ANY, moved, baseline(), RULES)
 
-    assert signal.parts == {"known_sources_moved": -3.0}
+    assert signal.parts["known_sources_moved"] == -3.0
 
 
 def test_the_same_source_on_other_keys_is_counted():
@@ -289,7 +290,8 @@ def test_a_key_that_was_never_with_people_does_not_move_like_one():
     seen[KIND] = {"eyeball": [0, 480, 20]}
     calm = {"avg_requests_per_hour": 1.0}
     person = concurrent_usage(ANY, away, baseline(seen=seen, **calm), RULES)
-    machine = concurrent_usage(ANY, away, baseline(**calm), RULES)
+    servers = [*seen[:KIND], {"hosting": [0, 480, 20]}, *seen[KIND + 1 :]]
+    machine = concurrent_usage(ANY, away, baseline(seen=servers, **calm), RULES)
 
     assert person.parts == {"a_person_may_have_moved": -2.5}
     assert machine.parts == {}

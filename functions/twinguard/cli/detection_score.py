@@ -105,16 +105,18 @@ class Sums(Struct):
 
     def summary(self) -> tuple[str, ...]:
         """In the order of LINES: thefts found, how fast, what was served, what was wrong."""
-        core = _figures([case for case in self.cases if case.is_core])
-        evasive = _figures([case for case in self.cases if not case.is_core])
-        both, days = _figures(self.cases), max(1, self.key_days)
-        shares = (core.medium, core.high, evasive.medium, evasive.high)
+        groups = [[case for case in self.cases if case.is_core is core] for core in (True, False)]
+        ranks = [(group, rank) for group in groups for rank in (_MEDIUM, _HIGH)]
+        both = _figures(self.cases)
         return (
-            *(f"{100 * share:.1f} %" for share in shares),
+            *(
+                _share(sum(case.rank >= rank for case in group), len(group), 1)
+                for group, rank in ranks
+            ),
             f"{both.seconds_to_high:.0f} s",
             f"{100 * both.served:.1f} %",
-            f"{100 * self.false.get(_HIGH, 0) / days:.2f} %",
-            f"{100 * self.false.get(1, 0) / days:.2f} %",
+            _share(self.false.get(_HIGH, 0), self.key_days, 2),
+            _share(self.false.get(1, 0), self.key_days, 2),
             f"{1e6 * self.false_critical / max(1, self.benign):.2f}",
         )
 
@@ -136,6 +138,17 @@ class Sums(Struct):
         per_million = 1e6 * self.false_critical / max(1, self.benign)
         yield "wrong CRITICAL / million", f"{per_million:.2f}"
         yield "benign requests, key-days", f"{self.benign:,}", f"{self.key_days:,}"
+
+
+def interval(count: int, of: int) -> tuple[float, float]:
+    """Within what a share lies in 19 of 20 cases, where `count` of `of` were seen (Wilson)."""
+    if not of:
+        return 0.0, 1.0
+    share, z = count / of, 1.96
+    middle = share + z * z / (2 * of)
+    wide = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    whole = 1 + z * z / of
+    return max(0.0, (middle - wide) / whole), min(1.0, (middle + wide) / whole)
 
 
 def scored(
@@ -201,6 +214,12 @@ def _figures(cases: Sequence[Case]) -> Figures:
         served=sum(c.served for c in cases) / max(1, sum(c.requests for c in cases)),
         served_typical=median([c.served / c.requests for c in cases]) if cases else 1.0,
     )
+
+
+def _share(count: int, of: int, digits: int) -> str:
+    """A share with its interval, in per cent."""
+    low, high = (round(100 * edge, digits) for edge in interval(count, of))
+    return f"{100 * count / max(1, of):.{digits}f} % ({low:g}-{high:g})"
 
 
 def _row(name: str, cases: Sequence[Case]) -> tuple[str, ...]:

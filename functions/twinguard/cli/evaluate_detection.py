@@ -22,8 +22,8 @@ from twinguard.standins.literal_rules import LiteralRules
 from twinguard.standins.second_traffic import second_traffic
 from twinguard.standins.traffic import traffic
 
-DEV_SEEDS = "1-4"
-HELD_BACK = "201-204"
+DEV_SEEDS = "401-404"
+HELD_BACK = "901-904"
 """Nothing was tuned on these."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

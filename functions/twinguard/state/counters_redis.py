@@ -25,6 +25,7 @@ from twinguard.decide.threats.sighting import (
     HIGH,
     Sighting,
     is_said,
+    marks_of,
     sighted,
     words_of,
 )
@@ -198,12 +199,12 @@ class RedisCounters:
         is_new = words_of(use, seen, known.hour, base, rules).is_new_address
         if reply.is_news and is_new and seen.is_strange:
             self._ask_neighbours(use, seen, reply)
-        window = reply.window(base, known.limit, rules)
+        window = reply.window(known, rules)
         found = assess(use, window, base, rules)
         if found.level is None:
             return ()
-        rank, told = found.level.rank, reply.told
-        is_strange, came = reply.is_strange(rules), reply.came(seen.source.network)
+        rank, told, is_strange = found.level.rank, reply.told, reply.is_strange(rules)
+        came = tuple(reply.since(*mark) for mark in marks_of(seen.source, seen.agent))
         if is_said(rank, told, reply.at, came, rules, is_strange=is_strange):
             return ()
         mine = {"rank": rank, "at": reply.at, "strange": is_strange, "told": reply.state[rw.TOLD]}

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, msgpack
 
 from twinguard.decide.threats.baseline import Baseline, Tally, decoded, learn
-from twinguard.decide.threats.hot import Signature, limits_of
+from twinguard.decide.threats.hot import Signature, is_old, limits_of
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sighting import Told
 from twinguard.decide.threats.values import KeyFacts, NetworkKind, Use
@@ -87,18 +87,19 @@ class Weighed(Struct, frozen=True):
             episode_at=s[TOLD_AT] if is_open else 0.0,
         )
 
-    def came(self, network: str) -> float | None:
-        """Since when a network is new; None where it is not."""
-        found = self.novel[1] if self.novel else []
-        return next((since for name, since, _ in found if name == network), None)
+    def since(self, dimension: int, value: str) -> float | None:
+        """Since when a value is new; None where it is not."""
+        found = self.novel[dimension] if self.novel else []
+        return next((since for name, since, _ in found if name == value), None)
 
     def is_strange(self, rules: Rules) -> bool:
         """True while strange use goes on."""
         s = self.state
         return bool(s[IS_OPEN]) and s[STRANGE] > 0 and self.at - s[LAST] <= rules.active_seconds
 
-    def window(self, base: Baseline, limit: float, rules: Rules) -> Window:
+    def window(self, known: Known, rules: Rules) -> Window:
         """What the detectors need."""
+        base = known.base
         s, hour = self.state, int(self.state[HOUR])
         plain: dict[str, Any] = {
             "at": self.at,
@@ -106,10 +107,11 @@ class Weighed(Struct, frozen=True):
             "requests_10s": self.r10,
             "requests_60s": self.r60,
             "requests_hour": self.requests_hour,
-            "limit": limit,
+            "limit": known.limit,
             "known_at": s[KNOWN_AT],
             "known_country": s[KNOWN_COUNTRY],
             "known_active": self.known_active,
+            "is_old": is_old(base, known.facts),
         }
         if not self.is_strange(rules):
             return Window(**plain)

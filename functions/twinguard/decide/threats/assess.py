@@ -28,6 +28,11 @@ _FOREIGN = (NETWORK, COUNTRY, KIND, AGENT)
 _TELLING = 2.0
 """Bits from which on a detector agrees."""
 
+_FAILURES = 5
+
+_LEAST = 5.0
+"""Known sources some 1.6 times over the limit: below, a quota deals with it."""
+
 
 class Assessment(Struct, frozen=True):
     """The level of a window, None for nothing; the signals behind it, the strongest first.
@@ -46,11 +51,15 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     signals.sort(key=lambda signal: -signal.bits)
     bits = sum(signal.bits for signal in signals)
     if not window.strange:
-        return Assessment(_of_known(signals), bits, tuple(signals))
+        return Assessment(
+            _of_known(signals, _LEAST if baseline.active else 0.0), bits, tuple(signals)
+        )
     is_burst = any(signal.bits for signal in signals if signal.detector is Detector.BURST)
     # What is over every limit needs no past to be compared with.
     age = rules.young_hours if is_burst else window.hour - baseline.since
-    youth = max(0.0, 1 - age / rules.young_hours)
+    # The first days that were seen of an old key are days as any.
+    most = rules.old_share if window.is_old else 1.0
+    youth = most * max(0.0, 1 - age / rules.young_hours)
     limits = (rules.low, rules.medium, rules.high, rules.critical)
     needed = tuple(limit + rules.young_bits * youth for limit in limits)
     floors = tuple(least * (1 + rules.young_requests * youth) for least in rules.requests)
@@ -81,10 +90,10 @@ def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel
     return Finding(use.at, use.key_id, strongest.detector, level, evidence)
 
 
-def _of_known(signals: Sequence[Signal]) -> ThreatLevel | None:
+def _of_known(signals: Sequence[Signal], least: float) -> ThreatLevel | None:
     """Known sources only: too many requests are watched, far too many are slowed down."""
     by = {signal.detector: signal.bits for signal in signals}
-    if not by[Detector.BURST]:
+    if by[Detector.BURST] <= least:
         return None
     if by[Detector.BURST] + by[Detector.USAGE_SPIKE] >= 11:  # noqa: PLR2004 - both at once
         return ThreatLevel.MEDIUM
@@ -96,7 +105,8 @@ def _of_strange(
 ) -> ThreatLevel | None:
     """The level that bits and requests reach, lowered where too little agrees."""
     if found is not None and _is_at_home(use, window):
-        return min(found, ThreatLevel.MEDIUM, key=lambda level: level.rank)
+        most = ThreatLevel.LOW if _is_upgrade(window) else ThreatLevel.MEDIUM
+        return min(found, most, key=lambda level: level.rank)
     agreeing = [signal for signal in signals if signal.bits >= _TELLING]
     if found in {ThreatLevel.HIGH, ThreatLevel.CRITICAL} and len(agreeing) < 2:  # noqa: PLR2004
         return ThreatLevel.MEDIUM
@@ -110,6 +120,12 @@ def _is_at_home(use: Use, window: Window) -> bool:
     machines is a new program. Either is at most a question of cost."""
     has_stranger = not use.ip or bool(window.novel[ADDRESS])
     return not has_stranger or not any(window.novel[at] for at in _FOREIGN)
+
+
+def _is_upgrade(window: Window) -> bool:
+    """Another program on the owner's own machines, which does nothing that thieves do."""
+    is_odd = window.is_generic or window.is_listing or window.is_scanner
+    return not window.novel[ADDRESS] and not is_odd and window.failed < _FAILURES
 
 
 def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:

@@ -111,6 +111,10 @@ class Baseline(Struct):
             return 1.0
         return (entry[2] - 1) / rules.trusted_days
 
+    def known(self, dimension: int, hour: int, rules: Rules) -> set[str]:
+        """The values of a dimension that are fully known: what others differ from."""
+        return {one for one in self.seen[dimension] if self.trust(dimension, one, hour, rules) == 1}
+
     def churn(self, dimension: int, hour: int) -> float:
         """New values expected in an active hour; what is usual for keys while little is known."""
         values, hours = PRIOR[dimension]

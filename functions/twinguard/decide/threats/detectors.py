@@ -19,13 +19,22 @@ from twinguard.decide.threats.baseline import (
     PATH,
     Baseline,
 )
-from twinguard.decide.threats.places import apart_km
+from twinguard.decide.threats.moves import (
+    beyond_reach,
+    has_left_the_inside,
+    has_moved,
+    is_additional,
+    is_much,
+    is_roaming,
+    is_rollout,
+    new_kind,
+    several,
+    travel,
+)
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, NetworkKind, Signal, Use
 from twinguard.decide.threats.window import Novel, Window
 
-_FASTEST_KMH = 900.0
-_FARTHEST_GUESS_KM = 700.0
 _BREADTH = 0.5
 """New values come in company (one job, many runners): each beyond the first counts half."""
 
@@ -65,33 +74,37 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     """New addresses, networks, countries and kinds of network, and travel nobody can have made.
 
     They lie inside one another, so the most surprising counts and the others are not added."""
-    by = {
-        DIMENSIONS[at]: novelty(window.novel[at], window, baseline, at)
-        for at in (ADDRESS, NETWORK, COUNTRY, KIND)
-    }
+    country, kind = (_placed(window, baseline, at, rules) for at in (COUNTRY, KIND))
+    novel = {ADDRESS: window.novel[ADDRESS], NETWORK: window.novel[NETWORK]}
+    novel |= {COUNTRY: country, KIND: kind}
+    by = {DIMENSIONS[at]: novelty(new, window, baseline, at) for at, new in novel.items()}
     parts: dict[str, float] = {}
-    best = min(max(by.values()), rules.source_bits)
+    most = rules.source_bits - 2.0 * is_roaming(window, baseline, rules)
+    best = min(max(by.values()), most)
     if best:
         parts["new_source"] = best
     weight = min(1.0, best / 5)
     if best and not window.novel[NETWORK] and not window.novel[AGENT]:
         parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
-    if window.novel[COUNTRY]:
+    if country:
         parts["new_country"] = 2.0 * weight
-    if best and _is_rollout(window, baseline):
+    if best and is_rollout(window, baseline, rules):
         is_sure = NetworkKind.HOSTING in window.kinds
-        parts["servers_with_the_usual_agent"] = (-4.0 if is_sure else -2.0) * weight
-    if window.novel[KIND]:
-        kinds = {one.value for one in window.novel[KIND]}
-        parts["new_kind_of_network"] = 2.5 * weight if kinds & _SERVERS else 2.0 * weight
+        bits = -2.0 if not is_sure or is_additional(window, baseline) else -4.0
+        parts["servers_with_the_usual_agent"] = bits * weight
+    if kind:
+        parts["new_kind_of_network"] = new_kind(kind, window, baseline, rules) * weight
     elif weight and NetworkKind.PROXY in window.kinds:
         parts["proxy"] = 2.0 * weight
-    km, hours = _travel(window)
-    if km and weight and km / _FASTEST_KMH > hours:
-        usual = baseline.several / (baseline.active + 1)
+    elif has_left_the_inside(window, baseline, rules):
+        parts["from_outside"] = 3.0 * weight
+    km, hours = travel(window)
+    fast = beyond_reach(km, hours)
+    if fast and weight and country:
         # Servers of a key that lives on servers do not travel: another region was added.
-        servers = NetworkKind.HOSTING in window.kinds and not window.novel[KIND]
-        parts["impossible_travel"] = max(0.0, 3.0 - 6 * usual) * weight * (0.3 if servers else 1.0)
+        servers = NetworkKind.HOSTING in window.kinds and not kind
+        usual = max(0.0, 3.0 - 6 * several(window, baseline, rules)) * (0.3 if servers else 1.0)
+        parts["impossible_travel"] = usual * fast * weight
     evidence: dict[str, Fact] = {
         "novelty_bits": _rounded(by),
         "new_addresses": _values(window.novel[ADDRESS]),
@@ -105,17 +118,10 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     return Signal(Detector.GEOGRAPHIC_ANOMALY, _kept(parts), evidence)
 
 
-def _is_rollout(window: Window, baseline: Baseline) -> bool:
-    """A key that lives on servers only is used from other servers, by the same program."""
-    if window.novel[AGENT] or window.novel[KIND]:
-        return False
-    usual = set(baseline.seen[KIND])
-    return NetworkKind.HOSTING in usual and usual <= _MACHINES and set(window.kinds) <= _MACHINES
-
-
-_PEOPLE = {NetworkKind.EYEBALL, NetworkKind.MOBILE}
-_MACHINES = {NetworkKind.HOSTING, NetworkKind.UNKNOWN}
-_SERVERS = {NetworkKind.HOSTING, NetworkKind.PROXY}
+def _placed(window: Window, baseline: Baseline, dimension: int, rules: Rules) -> tuple[Novel, ...]:
+    """What is new of a dimension, nothing where the key's own places are not known."""
+    new = window.novel[dimension]
+    return new if new and baseline.known(dimension, window.hour, rules) else ()
 
 
 def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
@@ -123,20 +129,22 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
     parts: dict[str, float] = {}
     gap = window.at - window.known_at
     is_strange = window.strange > 0
-    usual = (baseline.several + 0.5) / (baseline.active + 1)
-    has_source = any(window.novel[at] for at in (ADDRESS, NETWORK, COUNTRY))
-    if is_strange and has_source and gap <= rules.active_seconds:
+    usual = several(window, baseline, rules) + 0.5 / (baseline.active + 1)
+    has_source = is_strange and any(window.novel[at] for at in (ADDRESS, NETWORK, COUNTRY))
+    if has_source and gap <= rules.active_seconds:
         turns = min(1.0, (1 + window.changes) / 3)
         parts["beside_known_sources"] = min(3.0, max(1.0, -math.log2(usual))) * turns
-    elif is_strange and baseline.active >= _SETTLED and has_source:
+    elif (
+        is_strange and baseline.active >= _SETTLED and has_source and not is_much(window, baseline)
+    ):
         due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
         if due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
             parts["known_sources_moved"] = -3.0
-        elif _has_moved(window, baseline):
+        if has_moved(window, baseline, rules):
             parts["a_person_may_have_moved"] = -2.5
     if window.other_keys:
-        several = 1.5 * math.log2(1 + window.other_keys)
-        parts["same_source_on_other_keys"] = several + 2.0 * window.other_keys_agent
+        shared = 1.5 * math.log2(1 + window.other_keys)
+        parts["same_source_on_other_keys"] = shared + 2.0 * window.other_keys_agent
     if window.is_flagged:
         parts["source_found_on_another_key"] = 5.0
     if window.is_colleague:
@@ -150,13 +158,6 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
         "seconds_since_last_known_use": round(gap) if window.known_at else None,
     }
     return Signal(Detector.CONCURRENT_USAGE, _kept(parts), evidence)
-
-
-def _has_moved(window: Window, baseline: Baseline) -> bool:
-    """A key of people is used elsewhere by the same program, and nowhere else meanwhile."""
-    if window.novel[AGENT] or window.changes:
-        return False
-    return set(window.kinds) <= _PEOPLE and not _PEOPLE.isdisjoint(baseline.seen[KIND])
 
 
 def pattern_anomaly(_: Use, window: Window, baseline: Baseline, __: Rules) -> Signal:
@@ -196,7 +197,7 @@ def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Sig
     settled = min(1.0, (window.hour - baseline.since) / 168)
     due = 1 - settled * (1 - baseline.activity(window.hour))
     is_same_program = not window.novel[AGENT]
-    if window.at - window.known_at > rules.quiet_seconds and _has_moved(window, baseline):
+    if window.at - window.known_at > rules.quiet_seconds and has_moved(window, baseline, rules):
         due = 1.0  # Whoever moved to another time zone brings the usual volume at other hours.
     usual = 1 + baseline.strange_hour + 0.1 * baseline.avg_requests_per_hour * due
     more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
@@ -249,16 +250,6 @@ DETECTORS: tuple[Detect, ...] = (
     usage_spike,
     burst,
 )
-
-
-def _travel(window: Window) -> tuple[float, float]:
-    """Kilometres and hours between the last known use and this one."""
-    hours = max(0.0, window.at - window.known_at) / 3600 if window.known_at else 0.0
-    fresh = {one.value for one in window.novel[COUNTRY]}
-    if not window.known_at or not window.known_country or not fresh:
-        return 0.0, hours
-    distances = [apart_km(window.known_country, country) for country in fresh]
-    return max(distances) or _FARTHEST_GUESS_KM, hours
 
 
 def _values(novel: Sequence[Novel]) -> list[str]:

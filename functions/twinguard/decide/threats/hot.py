@@ -22,6 +22,7 @@ _ACTIVE = 3600.0
 _DAY = 86400.0
 _LEARNED = 24.0
 _FAILED_PATHS = 16
+_OLD = 7 * 86400.0
 
 
 class Episode:
@@ -92,6 +93,11 @@ class Hot:
     def is_suspect(self) -> bool:
         """True while something of MEDIUM or more is open: nothing strange is learned."""
         return self.episode is not None and self.episode.told >= ThreatLevel.MEDIUM.rank
+
+    def since(self, dimension: int, value: str) -> float | None:
+        """Since when a value is new; None where it is not."""
+        came = self.novel[dimension].get(value)
+        return came[0] if came else None
 
     def note_novel(self, dimension: int, value: str, at: float, cap: int) -> bool:
         """Note that a new value is used; True where it was not lately. The oldest stand first."""
@@ -188,6 +194,7 @@ class Hot:
             "known_at": self.known_at,
             "known_country": self.known_country,
             "known_active": len(known),
+            "is_old": is_old(self.base, self.facts),
         }
         episode = self.episode
         if episode is None or not episode.strange:
@@ -227,6 +234,12 @@ class Hot:
             for last, value in found
             if at - last <= _ACTIVE
         )
+
+
+def is_old(base: Baseline, facts: KeyFacts | None) -> bool:
+    """True for a key that was made long before its first use that was seen."""
+    made = facts.created_at if facts is not None else None
+    return made is not None and base.since * 3600 - made.timestamp() > _OLD
 
 
 def limits_of(base: Baseline, facts: KeyFacts | None, rules: Rules) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from twinguard.decide.threats.sighting import (
     Sighting,
     Told,
     is_said,
+    marks_of,
     sighted,
     words_of,
 )
@@ -276,22 +277,21 @@ class Watch:
             return ()
         rank = found.level.rank
         is_strange = episode is not None and episode.strange > 0
-        network = self._reader.read(use)[0].network
-        came = hot.novel[NETWORK].get(network)
+        source, agent, _ = self._reader.read(use)
+        came = tuple(hot.since(*mark) for mark in marks_of(source, agent))
         told = Told(
             *hot.volume_told,
-            network=hot.told_of(network, at),
+            network=hot.told_of(source.network, at),
             episode=episode.told if episode is not None else 0,
             episode_at=episode.told_at if episode is not None else 0.0,
         )
-        if is_said(rank, told, at, came[0] if came else None, self.rules, is_strange=is_strange):
+        if is_said(rank, told, at, came, self.rules, is_strange=is_strange):
             return ()
         if episode is None or not is_strange:
             hot.volume_told = (rank, at)
         else:
             episode.told, episode.told_at = max(rank, episode.told), at
-            if rank >= HIGH:
-                address = self._reader.read(use)[0].address
-                if hot.base.trust(ADDRESS, address, hot.tally.hour, self.rules) < 1:
-                    self._neighbours.flag(address, use.key_id, at)
+            is_new = hot.base.trust(ADDRESS, source.address, hot.tally.hour, self.rules) < 1
+            if rank >= HIGH and is_new:
+                self._neighbours.flag(source.address, use.key_id, at)
         return (finding(use, window, found, found.level),)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from twinguard.decide.threats.sources import (
     Source,
     agent_family,
+    blocks,
     normal_address,
     path_class,
     source_of,
@@ -28,15 +29,28 @@ class Reader:
         self._sources: dict[str, Source] = {}
         self._agents: dict[str, str] = {}
         self._paths: dict[str, str] = {}
+        self._near: dict[str, Place | None] = {}
+
+    def _place(self, address: str) -> Place | None:
+        """Where an address is; where that is unknown, where all its known neighbours are."""
+        place = self._place_of(address)
+        for block in blocks(address):
+            if place is None:
+                near = self._near.get(block)
+                if near is not None:
+                    return near
+            elif self._near.setdefault(block, place) != place:
+                self._near[block] = None
+        if len(self._near) > self._most:
+            self._near.clear()
+        return place
 
     def read(self, use: Use) -> tuple[Source, str, str]:
         """The source, the agent's family and the path's class of a use."""
         ip, name, way = use.ip[:_CUT], use.user_agent[:_CUT], use.path[:_CUT]
         source = self._sources.get(ip)
         if source is None:
-            source = self._kept(
-                self._sources, ip, source_of(ip, self._place_of(normal_address(ip)))
-            )
+            source = self._kept(self._sources, ip, source_of(ip, self._place(normal_address(ip))))
         agent = self._agents.get(name)
         if agent is None:
             agent = self._kept(self._agents, name, agent_family(name))

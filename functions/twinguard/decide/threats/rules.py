@@ -14,17 +14,20 @@ class Rules(Struct, frozen=True, kw_only=True):
     Levels: `low` to `critical` are the bits that all detectors together must reach, and
     `requests` what must have come from strange sources before a level is said at all."""
 
-    low: float = 11.5
-    medium: float = 13.5
-    high: float = 16.5
+    low: float = 11.0
+    medium: float = 12.5
+    high: float = 15.5
     critical: float = 24.0
     requests: tuple[int, int, int, int] = (2, 2, 3, 6)
 
     young_hours: float = 48.0
-    young_bits: float = 4.0
+    young_bits: float = 3.0
     young_requests: float = 8.0
     """A key's first day shows most of what will be usual: at first it takes so many bits more and
     so many times as many requests more, less and less until it is no longer young."""
+
+    old_share: float = 0.5
+    """So much of that for a key that was made long before it was first seen."""
 
     # --- trust and learning ---------------------------------------------------------------------
     trusted_days: int = 4

@@ -5,9 +5,11 @@ Every place that watches keys asks here, so that all of them give the same answe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
-from twinguard.decide.threats.baseline import ADDRESS, AGENT, PATH, Baseline
+from twinguard.decide.threats.baseline import ADDRESS, AGENT, COUNTRY, NETWORK, PATH, Baseline
 from twinguard.decide.threats.detectors import surprise
 from twinguard.decide.threats.hot import parts_of
 from twinguard.decide.threats.reader import Reader
@@ -95,16 +97,28 @@ def words_of(use: Use, seen: Sighting, hour: int, base: Baseline, rules: Rules) 
     )
 
 
-def is_said(
-    rank: int, told: Told, at: float, came: float | None, rules: Rules, *, is_strange: bool
-) -> bool:
-    """True where people know already. `came` is since when the network of the use is new.
+def marks_of(source: Source, agent: str) -> tuple[Part, Part, Part]:
+    """What somebody else is told by: another network, another country, another program."""
+    return (NETWORK, source.network), (COUNTRY, source.country), (AGENT, agent)
 
-    Somebody else who came hours after the last finding is told anew, at its level."""
+
+def is_said(
+    rank: int,
+    told: Told,
+    at: float,
+    came: Sequence[float | None],
+    rules: Rules,
+    *,
+    is_strange: bool,
+) -> bool:
+    """True where people know already. `came` is since when each of the use's marks is new.
+
+    Somebody else who came after the last finding is told anew, at its level. It takes hours, or
+    another program or country that came with the network."""
     if not is_strange:
         return rank <= told.volume and at - told.volume_at < _VOLUME_SECONDS
     if rank <= told.network:
         return True
+    network, *others = (since is not None and since > told.episode_at for since in came)
     is_later = at - told.episode_at > rules.quiet_seconds
-    is_another = came is not None and is_later and came > told.episode_at
-    return rank <= told.episode and not is_another
+    return rank <= told.episode and not (network and (is_later or any(others)))

@@ -13,6 +13,10 @@ from msgspec import Struct
 from twinguard.decide.threats.values import NetworkKind, Place
 
 _FOUR = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", re.ASCII)
+_INTERNAL = re.compile(
+    r"(10|127|192\.168|172\.(1[6-9]|2\d|3[01]))\.[\d.]+|f[cd][0-9a-f]{2}:.*|[^:]*[a-z][^:]*",
+    re.ASCII,
+)
 _GROUP = re.compile(r"[0-9a-f]{1,4}")
 _NUMBERS = re.compile(r"\d+([._-]\d+)*")
 _IDENTIFIER = re.compile(r"[0-9a-f]{8,}|\d+|[A-Za-z0-9_-]{20,}|[a-z]+[_-][A-Za-z0-9]{12,}")
@@ -72,7 +76,8 @@ def source_of(ip: str, place: Place | None) -> Source:
     if not address:
         return NOWHERE
     if place is None:
-        return Source(address, block, "", NetworkKind.UNKNOWN)
+        kind = NetworkKind.INTERNAL if _INTERNAL.fullmatch(address) else NetworkKind.UNKNOWN
+        return Source(address, block, "", kind)
     network = _short(place.operator.strip().lower()) or block
     return Source(address, network, _short(place.country.strip()), place.network_kind)
 
@@ -81,6 +86,16 @@ def normal_address(ip: str) -> str:
     """The form in which an address is looked up: IPv4 inside IPv6 is IPv4."""
     text = ip[:256].strip().lower()
     return text.rpartition(":")[2] if text.startswith("::ffff:") and "." in text else text
+
+
+def blocks(address: str) -> tuple[str, ...]:
+    """The blocks around an address of which one operator has all, the smallest first."""
+    if _FOUR.fullmatch(address):
+        near, _, _ = address.rpartition(".")
+        return near, near.rpartition(".")[0]
+    if ":" in address and (groups := _six(address)) is not None:
+        return ":".join(groups[:3]) + "::/48", ":".join(groups[:2]) + "::/32"
+    return ()
 
 
 def agent_family(agent: str) -> str:

@@ -56,6 +56,7 @@ class NetworkKind(enum.StrEnum):
     MOBILE = "mobile"
     BUSINESS = "business"
     PROXY = "proxy"
+    INTERNAL = "internal"
     UNKNOWN = ""
 
 

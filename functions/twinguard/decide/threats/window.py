@@ -57,6 +57,7 @@ class Window(Struct, frozen=True, kw_only=True):
     other_keys_agent: bool = False
     is_colleague: bool = False
     is_flagged: bool = False
+    is_old: bool = False
 
 
 class Sliding:
