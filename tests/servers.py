@@ -24,6 +24,9 @@ import pytest
 
 from twinguard.cli.processes import die_with_parent
 
+# gRPC's handlers run in a process between its fork and its exec, and sometimes end it there.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 PATIENCE = 60.0  # seconds until a server has to answer
 LEAN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m")
 
