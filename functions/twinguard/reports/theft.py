@@ -40,6 +40,8 @@ class TheftReport(Struct, frozen=True, kw_only=True):
     """An incident as an incident report begins; `ended` is empty while it is open."""
 
     name: str
+    key_id: str
+    is_open: bool
     level: ThreatLevel
     found: int
     opened_at: dt.datetime
@@ -59,6 +61,8 @@ def theft_report(theft: Theft, policy: Policy) -> TheftReport:
     ended = f"{theft.ended_at:%Y-%m-%d %H:%M:%S} UTC: " if theft.ended_at else ""
     return TheftReport(
         name=clean(theft.name),
+        key_id=theft.key_id,
+        is_open=theft.is_open,
         level=theft.level,
         found=len(theft.findings),
         opened_at=theft.opened_at,
