@@ -11,6 +11,7 @@ from collections.abc import Collection
 from twinguard.customer_keys import KIND, CustomerKeys
 from twinguard.decide import key_plan, wording
 from twinguard.decide.model import CloseBreaker, Outcome, Result
+from twinguard.decide.thefts import Theft
 from twinguard.errors import Misconfigured, TwinguardError, Unavailable
 from twinguard.pipeline import MANUAL
 from twinguard.policy import Level
@@ -25,8 +26,8 @@ SHORTEST, LONGEST = 3, 500
 """Characters of a reason."""
 
 NO_COUNTERS = (
-    "Set TWINGUARD_COUNTERS to the store that the application uses, for one ENV, or start with DEPLOYED=1, "
-    "where on_usage is asked."
+    "Set TWINGUARD_COUNTERS to the store that the application uses, and name one ENV; or start "
+    "with DEPLOYED=1: on_usage is asked then."
 )
 
 
@@ -197,16 +198,13 @@ def _plan_enable(watched: Watched, target: str, by: str, now: dt.datetime) -> Pl
 
 
 def _plan_unblock(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:  # noqa: ARG001 - as the others
-    theft = watched.security.theft(target)
-    if theft is None or not theft.is_open or theft.key_id != target:
-        raise Misconfigured(f"no incident with {target} is open")
-    refusal = "" if watched.lifting else NO_COUNTERS
+    theft = _open_theft(watched, target)
     return Plan(
         title=_title(watched, Kind.UNBLOCK, target),
         button="Unblock it",
         lines=lift_lines(target, theft),
         told=_told(watched),
-        refusal=refusal,
+        refusal="" if watched.lifting else NO_COUNTERS,
         asks_owner=True,
     )
 
@@ -216,8 +214,16 @@ def _act_unblock(
 ) -> tuple[Outcome, str]:
     if watched.lifting is None:
         raise Misconfigured(NO_COUNTERS)
+    _open_theft(watched, target)
     lift = watched.lifting.lift
     return Outcome.DONE, lift(target, said.by, said.reason, now, is_owner=said.is_owner)
+
+
+def _open_theft(watched: Watched, key_id: str) -> Theft:
+    theft = watched.security.theft(key_id)
+    if theft is None or not theft.is_open or theft.key_id != key_id:
+        raise Misconfigured(f"no incident with the key {key_id} is open")
+    return theft
 
 
 def _customer_keys(watched: Watched) -> CustomerKeys:

@@ -19,7 +19,7 @@ from twinguard.decide.restraints import Curb
 from twinguard.decide.thefts import Theft
 from twinguard.decide.threats.values import Fact, ThreatLevel
 from twinguard.dispatch import INCIDENTS
-from twinguard.errors import Misconfigured
+from twinguard.errors import BadEvent, Misconfigured
 from twinguard.key_records import KeyJournal
 from twinguard.policy import Policy
 from twinguard.ports import Records
@@ -136,7 +136,10 @@ class RecordedSecurity:
 
     def theft(self, name: str) -> Theft | None:
         """As `make incident ID=…` finds it."""
-        return self._thefts.named(name)
+        try:
+            return self._thefts.named(name)
+        except BadEvent:  # an address says what no record is called
+            return None
 
     def baseline(self, key_id: str) -> Usual | None:  # noqa: ARG002 - nobody records one here
         """Nobody records it here."""
