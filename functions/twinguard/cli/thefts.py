@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from twinguard.cli import thefts_output as output
 from twinguard.cli.deployed import usage_topic
 from twinguard.cli.desk import DONE, Apply, AsJson, By, Desk, Env, at_desk
+from twinguard.cli.key_ids import id_of
 from twinguard.decide.restraints import Curb
 from twinguard.errors import Misconfigured
 from twinguard.theft_flow import TheftFlow
@@ -42,7 +43,7 @@ def incident(
         if not id:
             output.listed(journal.open_thefts(), desk.name, as_json=as_json)
             return
-        theft = journal.named(id)
+        theft = journal.named(id_of(id))
         if theft is None:
             raise Misconfigured(
                 f"{desk.name} has no incident {id}; make incident ENV={desk.name} lists the open "
@@ -68,6 +69,7 @@ def unblock(
 
     Where TWINGUARD_COUNTERS is not set, `on_usage` is asked to: it reaches the private network."""
     with at_desk(env, by) as desk:
+        key = id_of(key)
         if not reason.strip():
             raise Misconfigured("say why the key may be used again: --reason 'found and fixed'")
         is_near = bool(os.environ.get("TWINGUARD_COUNTERS"))
