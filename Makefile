@@ -107,6 +107,7 @@ batch: $(VENV)/.cli ## Send requests that can wait, at half price: FILE=a.jsonl 
 llm-usage: $(VENV)/.cli ## Tell how calls to models went: FILE=usage.jsonl, BY=tenant|feature|model|key, JSON=1
 	$(call needs,FILE,usage.jsonl)
 	@$(CLI).llm_usage --file $(FILE) $(if $(BY),--by $(BY)) $(if $(JSON),--json)
+
 dashboard: $(VENV)/.cli ## Serve costs, operations and security on this machine: ENV=staging for one, PORT=8765
 	@$(CLI).dashboard $(dashboard)
 
@@ -179,11 +180,11 @@ key-check: $(VENV)/.cli ## Say whether a key works, read from standard input: EN
 
 incident: $(VENV)/.cli ## Show an incident with a stolen key: ID=… ENV=staging; without ID the open ones, JSON=1
 	$(call needs,ENV,staging)
-	@$(CLI).thefts incident --env $(ENV) $(if $(ID),--id '$(ID)') $(if $(JSON),--json)
+	@$(CLI).thefts incident --env $(ENV) $(if $(ID),--id $(call quoted,$(ID))) $(if $(JSON),--json)
 
 unblock: $(VENV)/.cli ## Lift a key's block: KEY=id ENV=staging REASON='…'; OWNER=1 it was its owner, APPLY=1
 	$(call needs,KEY,id)$(call needs,ENV,staging)$(call needs,REASON,'why')
-	@$(CLI).thefts unblock --env $(ENV) --key '$(KEY)' --reason '$(REASON)' \
+	@$(CLI).thefts unblock --env $(ENV) --key $(call quoted,$(KEY)) --reason $(call quoted,$(REASON)) \
 		$(if $(OWNER),--owner) $(changes) $(if $(JSON),--json)
 
 audit: $(VENV)/.cli ## Show who touched which secret: ENV=staging; SECRET, ACTOR, SINCE=30d, JSON=1, LOG=1
@@ -263,7 +264,7 @@ schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README
 
 baseline: $(VENV)/.cli ## What is usual for keys: KEY=id shows, RESET=1 forgets, LOG="a.jsonl b.jsonl.gz" learns; FILE
 	$(if $(KEY)$(LOG),,$(error KEY=id or LOG=events.jsonl missing))
-	@$(CLI).baselines $(if $(LOG),learn $(LOG) $(ARGS),$(if $(RESET),reset,show) --key $(KEY)) \
+	@$(CLI).baselines $(if $(LOG),learn $(LOG) $(ARGS),$(if $(RESET),reset,show) --key $(call quoted,$(KEY))) \
 		$(if $(FILE),--file $(FILE))
 
 evaluate-detection: $(VENV)/.cli ## Measure theft detection on made-up traffic; JSON=1, ARGS="--misses"

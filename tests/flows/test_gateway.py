@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import logging
 import threading
 from decimal import Decimal
 
@@ -364,8 +365,9 @@ def test_with_redis_everything_is_counted_alike(redis_server):
         assert len(gateway.provider.seen) == 2
 
 
-def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server):
+def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server, caplog):
     """Wherever it was found: whoever is refused by the application would come here next."""
+    caplog.set_level(logging.INFO, "twinguard.gateway")
     counters = redis_server.environment["TWINGUARD_COUNTERS"]
     store = open_counters(counters, Options(timeout=5.0))
     with gateways.running(settings={"TWINGUARD_COUNTERS": counters}) as gateway:
@@ -390,6 +392,9 @@ def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server):
         assert (first.status_code, lifted.status_code) == (200, 200)
         assert (blocked.status_code, blocked.json()["error"]["code"]) == (403, "key_blocked")
         assert slowed.json()["error"]["code"] == "requests_per_minute_exceeded"
+
+    fields = [record.fields for record in caplog.records if hasattr(record, "fields")]
+    assert {one["key_id"] for one in fields if one.get("status") == 403} == {key_id}
 
 
 def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):

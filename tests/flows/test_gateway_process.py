@@ -129,10 +129,12 @@ def test_a_port_that_is_taken_is_named():
         )
 
     assert done.returncode == 2
+    assert "Bearer" not in done.stdout
     assert f"port {port} cannot be used" in " ".join((done.stdout + done.stderr).split())
 
 
-def test_an_interrupt_is_an_orderly_end(tmp_path):
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_an_orderly_end_and_what_was_made_up_is_removed(told, tmp_path):
     port = servers.free_port()
     command = [sys.executable, "-m", "twinguard.cli.gateway", "--env", "dev", "--demo"]
     with (tmp_path / "log").open("wb") as log:
@@ -141,10 +143,14 @@ def test_an_interrupt_is_an_orderly_end(tmp_path):
         )
         try:
             gateways.until(lambda: servers.answers_http(port), bool, seconds=60)
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(told)
             process.wait(30)
         finally:
             process.kill()
             process.wait()
 
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    text = (tmp_path / "log").read_text()
+    (usage,) = re.findall(r"Usage is written to (\S+)", text)
+    assert process.returncode == 0
+    assert "Traceback" not in text
+    assert not Path(usage).parent.exists()

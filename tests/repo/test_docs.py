@@ -134,6 +134,12 @@ def test_every_setting_that_the_code_reads_is_described():
     assert missing == [], f"describe in docs/settings.md: {', '.join(missing)}"
 
 
+def test_no_section_describes_a_setting_twice():
+    for section in SETTINGS.split("\n## "):
+        names = re.findall(r"^\| `([A-Z0-9_]+)` \|", section, re.MULTILINE)
+        assert sorted(names) == sorted(set(names)), section.splitlines()[0]
+
+
 def test_every_setting_that_is_described_exists():
     folders = ("functions", "tests", ".ci")
     text = "\n".join(

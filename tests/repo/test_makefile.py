@@ -37,6 +37,10 @@ def words(*arguments: str) -> list[str]:
         ("keys", "--label", "LABEL"),
         ("rotate", "--key", "KEY"),
         ("block-key", "--key", "KEY"),
+        ("incident", "--id", "ID"),
+        ("unblock", "--key", "KEY"),
+        ("unblock", "--reason", "REASON"),
+        ("baseline", "--key", "KEY"),
     ],
 )
 def test_a_word_with_quotes_is_one_word(target, option, variable):

@@ -210,6 +210,7 @@ def test_events_come_from_standard_input(events, geo, tmp_path):
         (["--replay", "none.jsonl.gz", "--continuous"], "does not grow"),
         (["--api-key", "sk-xxxxx"], "rotate it"),
         (["--replay", "none.jsonl", "--api-key", "AIzaSy"], "standard input"),
+        (["--replay", "none.jsonl", "--api-key", "ltk_live_0h3kq2m8x1nz"], "rotate it"),
         (["--replay", "-", "--api-key", "-"], "keep one"),
     ],
 )
@@ -219,6 +220,22 @@ def test_what_is_missing_is_named(args, message, tmp_path, monkeypatch):
 
     assert done.exit_code == 2
     assert message in done.output
+
+
+def test_a_file_that_is_missing_is_named_once(tmp_path):
+    done = ran("--replay", tmp_path / "none.jsonl", "--report")
+
+    assert done.exit_code == 2
+    assert done.output.replace("\n", "").endswith(
+        "none.jsonl cannot be read: No such file or directory"
+    )
+
+
+def test_a_report_without_findings_has_no_table(tmp_path):
+    (tmp_path / "empty.jsonl").write_text("")
+    done = ran("--replay", tmp_path / "empty.jsonl", "--report")
+
+    assert done.output == "0 events, 0 findings: 0 CRITICAL, 0 HIGH, 0 MEDIUM, 0 LOW\n"
 
 
 def test_a_geo_file_without_its_header_is_refused(events, tmp_path):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from threats import AWAY
 from twinguard import config
 from twinguard.cli import thefts
+from twinguard.decide.customer_keys import KeyClass, composed
 from twinguard.decide.thefts import HoldBack, Source, absorbed, done, due
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.policy import Environment
@@ -22,6 +23,7 @@ from twinguard.state.counters_memory import MemoryCounters
 from twinguard.theft_records import TheftJournal
 
 KEY = "0123456789abcdef-7777"
+RAW = composed(KeyClass.TEST, "0h3kq2m8x1nz", 4711).raw
 POLICY = config.load(config.path_of(Environment.STAGING))
 NOW = dt.datetime(2026, 11, 20, 10, 30, 15, tzinfo=dt.UTC)
 
@@ -154,3 +156,15 @@ def test_far_from_the_counters_the_function_is_asked(desk, monkeypatch):
 
 def test_a_lift_needs_a_reason(desk):
     run("unblock", "--env", "staging", "--key", KEY, "--reason", " ", code=2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("incident", "--id"), ("unblock", "--reason", "found", "--apply", "--key")]
+)
+@pytest.mark.parametrize("raw", [RAW, RAW[:-1], "sk-proj-4711"])
+def test_a_key_where_its_id_is_meant_is_refused_and_not_repeated(desk, arguments, raw):
+    told = run(arguments[0], "--env", "staging", *arguments[1:], raw, code=2)
+
+    assert "that is a key, not its id" in told
+    assert ("its id is 0h3kq2m8x1nz" in told) == (raw == RAW)
+    assert raw not in told

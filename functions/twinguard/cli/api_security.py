@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from twinguard.cli import api_security_files as files
 from twinguard.cli.baselines import read, words
 from twinguard.cli.exits import exiting
+from twinguard.cli.key_ids import id_of
+from twinguard.cli.scale_output import table
 from twinguard.cli.security_monitor import key_id_of
 from twinguard.config import environment_named
 from twinguard.decide.threats.memory import Watch
@@ -25,9 +26,6 @@ from twinguard.errors import Misconfigured
 from twinguard.peppers import Peppers
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-
-_RAW = ("sk-", "sk_", "aiza", "xai-", "gsk_", "hf_", "ya29.", "tg_")
-"""How raw keys begin; a key id begins with hexadecimal digits."""
 
 COLOURS = {
     ThreatLevel.CRITICAL: "bold red",
@@ -73,7 +71,7 @@ def main(
 
     Exit codes: 0 done, 2 wrong usage or a file that cannot be read."""
     with exiting():
-        _refuse_raw(api_key)
+        api_key = id_of(api_key, "pass keys by --api-key - on standard input")
         name = environment_named(environment).value if environment else ""
         if simulate:
             _simulate(seed)
@@ -126,14 +124,6 @@ def _run(
     return found
 
 
-def _refuse_raw(api_key: str) -> None:
-    if api_key.lower().startswith(_RAW):
-        raise Misconfigured(
-            "--api-key takes a key id; what was given looks like a key itself, which now stands in"
-            " the shell's history: rotate it, and pass keys by --api-key - on standard input"
-        )
-
-
 def _only(api_key: str) -> str:
     """The key id that is meant; a raw key is read from standard input only and let go at once."""
     if api_key != "-":
@@ -151,7 +141,7 @@ def _say(console: Console, finding: Finding) -> None:
 
 
 def _report(watch: Watch, found: list[Finding], only: str) -> None:
-    table = Table("key", "level", "findings", "first", "strongest reasons", title_justify="left")
+    made = table("", "Key", "Level", "Findings", "First", "Strongest reasons")
     by_key: dict[str, list[Finding]] = {}
     for finding in found:
         by_key.setdefault(finding.key_id, []).append(finding)
@@ -161,7 +151,7 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
         ordered = (
             sorted(reasons, key=lambda r: -reasons[r])[:3] if isinstance(reasons, dict) else []
         )
-        table.add_row(
+        made.add_row(
             key,
             finding.threat_level,
             str(len(by_key[key])),
@@ -170,7 +160,8 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
             style=COLOURS[finding.threat_level],
         )
     console = Console()
-    console.print(table)
+    if found:
+        console.print(made)
     if only and (baseline := watch.baseline(only)) is not None:
         console.print_json(
             data={name: value for name, value in words(baseline).items() if name != "learned"}

@@ -254,7 +254,8 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error, csv.Error) as err:
-        raise Misconfigured(f"{path} cannot be read: {err}") from err
+        why = err.strerror if isinstance(err, OSError) and err.strerror else err
+        raise Misconfigured(f"{path} cannot be read: {why}") from err
 
 
 _EVENT = msgspec.json.Decoder(Event)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from twinguard.cli.api_security_files import places_of
 from twinguard.cli.exits import exiting
+from twinguard.cli.key_ids import id_of
 from twinguard.decide.threats.baseline import VERSION, Baseline, encoded
 from twinguard.decide.threats.bulk import learned, poisoned
 from twinguard.decide.threats.values import Finding
@@ -136,7 +137,7 @@ def _lines(path: Path | None) -> Iterator[tuple[int, bytes]]:
 
 
 def _of(known: Mapping[str, Baseline], key: str, path: Path) -> Baseline:
-    if key not in known:
+    if id_of(key) not in known:
         raise Misconfigured(f"{path} has no baseline of {key}; it has {len(known)} others")
     return known[key]
 

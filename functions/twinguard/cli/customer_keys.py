@@ -20,6 +20,7 @@ import typer
 
 from twinguard.cli import customer_keys_output as output
 from twinguard.cli.desk import Apply, AsJson, By, Desk, Env, at_desk
+from twinguard.cli.key_ids import id_of
 from twinguard.cli.scale_output import complain
 from twinguard.customer_keys import CustomerKeys, Issued, Order
 from twinguard.decide import customer_keys as rules
@@ -55,7 +56,7 @@ def show(
     with at_desk(env, "nobody") as desk:
         keys = _keys(desk)
         if key:
-            found: tuple[CustomerKey, ...] = (keys.get(_id(key)),)
+            found: tuple[CustomerKey, ...] = (keys.get(id_of(key)),)
         else:
             found = keys.find(desk.now, tenant=tenant, label=label, state=state)
         output.listed(desk.name, found, limit, desk.now, as_json=as_json)
@@ -120,7 +121,7 @@ def rotate(
 ) -> None:
     """Give a key a new secret and show it, this once. Its id, budget and history stay."""
     with at_desk(env, by) as desk:
-        found = _keys(desk).get(_id(key))
+        found = _keys(desk).get(id_of(key))
         what = f"a new secret for key {found.id} of {found.tenant}; the old one works {overlap} h"
         with _planned(what, out, apply=apply, as_json=as_json):
             hours = dt.timedelta(hours=overlap)
@@ -134,7 +135,7 @@ def disable(
 ) -> None:
     """Switch a key off: the next look-up refuses it."""
     with at_desk(env, by) as desk:
-        found = _keys(desk).get(_id(key))
+        found = _keys(desk).get(id_of(key))
         with _planned(f"disable {_named(found)}", apply=apply, as_json=as_json):
             changed = _keys(desk).disable(found.id, desk.by, reason, desk.now)
             output.changed(changed, "disabled", desk.now, as_json=as_json)
@@ -146,7 +147,7 @@ def enable(
 ) -> None:
     """Switch a key on again."""
     with at_desk(env, by) as desk:
-        found = _keys(desk).get(_id(key))
+        found = _keys(desk).get(id_of(key))
         with _planned(f"enable {_named(found)}", apply=apply, as_json=as_json):
             changed = _keys(desk).enable(found.id, desk.by, reason, desk.now)
             output.changed(changed, "enabled", desk.now, as_json=as_json)
@@ -158,7 +159,7 @@ def delete(
 ) -> None:
     """Delete a key for good; whose it was stays in the audit."""
     with at_desk(env, by) as desk:
-        found = _keys(desk).get(_id(key))
+        found = _keys(desk).get(id_of(key))
         with _planned(f"delete {_named(found)} for good", apply=apply, as_json=as_json):
             changed = _keys(desk).delete(found.id, desk.by, reason, desk.now)
             output.changed(changed, "deleted", desk.now, as_json=as_json)
@@ -219,16 +220,6 @@ def _reveal(issued: Issued, desk: Desk, out: str, as_json: bool) -> None:
 
 def _named(key: CustomerKey) -> str:
     return f"key {key.id} of {key.tenant}{f' ({key.label})' if key.label else ''}"
-
-
-def _id(text: str) -> str:
-    """The id, unless somebody wrote the key itself. Never repeats what was written."""
-    if rules.parsed(text) is not None:
-        raise Misconfigured(
-            "that is a key, not its id, and now it is in your shell's history: rotate it; "
-            f"its id is {text.split('_')[2]}"
-        )
-    return text
 
 
 def _from_stdin() -> str:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -46,34 +47,35 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="With a made-up provider and key.")] = False,
 ) -> None:
     """Serve until a signal comes."""
-    with exiting(), contextlib.ExitStack() as stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made up is removed, too
+    with exiting(), contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(_bound(port)))
         policy = config.load(config.path_of(config.environment_named(env)))
         found = stack.enter_context(made_up(policy, port)) if demo else settings(policy, os.environ)
         logs.configure([found[name] for name in SECRETS if found.get(name)])
         gateway = parts_from(policy, found).gateway
         say(f"The gateway of {policy.environment} listens at http://{HOST}:{port}/v1")
         settled()
-        run(gateway, port)
+        run(gateway, listener)
 
 
-def run(gateway: Gateway, port: int) -> None:
-    """Serve on this machine until a signal comes."""
+def run(gateway: Gateway, listener: socket.socket) -> None:
+    """Serve until a signal comes, which is raised again once all is in order."""
     import uvicorn
 
-    with contextlib.closing(_bound(port)) as listener:
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                gateway,
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_QUIET_SECONDS,
-            )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            gateway,
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_QUIET_SECONDS,
         )
-        server.run(sockets=[listener])
+    )
+    server.run(sockets=[listener])
 
 
 @contextlib.contextmanager
@@ -102,7 +104,7 @@ def made_up(policy: Policy, port: int) -> Iterator[Mapping[str, str]]:
 
 
 def _bound(port: int) -> socket.socket:
-    """A listening socket, or a message that names the port."""
+    """A socket for the port, or a message that names it."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from twinguard.cli import thefts_output as output
 from twinguard.cli.deployed import usage_topic
 from twinguard.cli.desk import DONE, Apply, AsJson, By, Desk, Env, at_desk
+from twinguard.cli.key_ids import id_of
 from twinguard.errors import Misconfigured
 from twinguard.reports.theft import lift_lines
 from twinguard.theft_flow import TheftFlow
@@ -40,7 +41,7 @@ def incident(
         if not id:
             output.listed(journal.open_thefts(), desk.name, as_json=as_json)
             return
-        theft = journal.named(id)
+        theft = journal.named(id_of(id))
         if theft is None:
             raise Misconfigured(
                 f"{desk.name} has no incident {id}; make incident ENV={desk.name} lists the open "
@@ -66,6 +67,7 @@ def unblock(
 
     Where TWINGUARD_COUNTERS is not set, `on_usage` is asked to: it reaches the private network."""
     with at_desk(env, by) as desk:
+        key = id_of(key)
         if not reason.strip():
             raise Misconfigured("say why the key may be used again: --reason 'found and fixed'")
         is_near = bool(os.environ.get("TWINGUARD_COUNTERS"))

@@ -14,7 +14,6 @@ from msgspec import Struct
 from twinguard.decide.llm_requests import Asked, Endpoint, Mistake
 from twinguard.policy import AUTO, LOCAL, MOCK, OPENAI, Gateway, Policy, ServedModel
 
-PREFERRED: Final = "on"
 _USUAL_QUALITY: Final = 0
 
 Priced = Callable[[str, str], int | None]

@@ -83,6 +83,7 @@ class Doorkeeper:
             raise wire.Refusal(wire.UNAUTHENTICATED, "missing_api_key", told)
         held = self._held(text.strip(), self._clock().timestamp())
         if held is not None and held.curb is Curb.BLOCK:
+            request.key_id = held.key_id  # as alerts and incidents name it
             raise wire.Refusal(wire.FORBIDDEN, "key_blocked", BLOCKED)
         key = await self._key(text.strip())
         request.key_id = key.id

@@ -20,7 +20,6 @@ from twinguard.standins import openai_answers as answers
 from twinguard.standins.openai_batches import Batches
 
 _END = b"\r\n\r\n"
-_TOO_LARGE = 64 * 1024 * 1024
 TRUE = "true"
 OK = 200
 

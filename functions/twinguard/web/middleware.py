@@ -31,9 +31,6 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-SLOWED = 10
-"""What a route may let a key do in a minute that is likely stolen (`request.state.rate_limit`)."""
-
 _THREADS = 16
 _POLICY_VIOLATION = 1008
 

@@ -15,20 +15,17 @@ from twinguard.errors import Misconfigured
 from twinguard.guard import Guard
 from twinguard.peppers import Peppers
 from twinguard.places import open_places
-from twinguard.policy import Policy
 from twinguard.reporter import Reporter
 from twinguard.state.counters import Options, open_counters
 from twinguard.tallies import Tallies
 from twinguard.wiring import policy_from
 
 
-def protection(
-    env: Mapping[str, str], keys: Iterable[KeyFacts] = (), policy: Policy | None = None
-) -> dict[str, Any]:
+def protection(env: Mapping[str, str], keys: Iterable[KeyFacts] = ()) -> dict[str, Any]:
     """The middleware's options. `keys` tells quotas; nothing is contacted yet.
 
     Misconfigured where a setting is missing or wrong: the application must not start unguarded."""
-    policy = policy or policy_from(env)
+    policy = policy_from(env)
     url = env.get("TWINGUARD_COUNTERS")
     if not url:
         raise Misconfigured(
