@@ -5,6 +5,7 @@ Tests keep apart by project id (`project`), not by restarting. See `servers.py`.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator
 
@@ -15,6 +16,15 @@ import servers
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # how fast a busy machine is decides no test
+
+
+@pytest.fixture(autouse=True)
+def as_loud_as_before() -> Iterator[None]:
+    """A command that runs inside a test may quieten its logs, but not those of the next test."""
+    logger = logging.getLogger("twinguard")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +42,17 @@ def pubsub_emulator(tmp_path_factory) -> Iterator[servers.Server]:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory) -> Iterator[servers.Server]:
-    """A running Redis server; its address is `environment["TWINGUARD_COUNTERS"]`."""
+def redis_process(tmp_path_factory) -> Iterator[servers.Server]:
+    """A running Redis server, for `redis_server`."""
     with servers.redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+@pytest.fixture
+def redis_server(redis_process) -> servers.Server:
+    """The Redis server with nothing in it; its address is `environment["TWINGUARD_COUNTERS"]`."""
+    servers.empty_redis(redis_process.port)
+    return redis_process
 
 
 @pytest.fixture(scope="session")

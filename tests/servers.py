@@ -188,6 +188,13 @@ def answers_http(port: int) -> bool:
     return True
 
 
+def empty_redis(port: int) -> None:
+    """Take everything out of the Redis server on this port."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"FLUSHALL\r\n")
+        assert connection.recv(64).startswith(b"+OK")
+
+
 def answers_redis(port: int) -> bool:
     """True once a Redis server on this port answers a PING."""
     try:

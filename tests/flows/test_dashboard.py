@@ -188,7 +188,7 @@ def test_blocked_keys_are_those_of_the_records(alarmed):
     blocked = alarmed.staging.security.blocked()
 
     assert {one.key_id for one in blocked} == {keys[0].id, "openai-api-key"}
-    assert alarmed.staging.security.throttled() is None
+    assert alarmed.staging.security.throttled() == ()
 
 
 def test_a_house_without_anything_says_so_on_each_page(tmp_path, exports):
@@ -202,16 +202,21 @@ def test_a_house_without_anything_says_so_on_each_page(tmp_path, exports):
     assert "No key is blocked." in security
 
 
+def numbered(number: int) -> str:
+    """The id of a finding: how far the file was told of, and the incidents."""
+    return f"{number:012d}-{0:015d}"
+
+
 def test_the_stream_sends_findings_after_the_last_one_seen(tmp_path, exports):
     with house(tmp_path, EMPTY, exports) as found:
         for number in (1, 2, 3):
             found.find(number)
         deadline = now().timestamp() + 20
-        while found.staging.board.newest != "000000000003":
+        while found.staging.board.newest != numbered(3):
             assert now().timestamp() < deadline
         with requests.get(
             f"{found.url}/staging/security/stream",
-            headers={"Last-Event-ID": "000000000001"},
+            headers={"Last-Event-ID": numbered(1)},
             stream=True,
             timeout=20,
         ) as answer:
@@ -219,4 +224,4 @@ def test_the_stream_sends_findings_after_the_last_one_seen(tmp_path, exports):
             ids = [next(line for line in lines if line.startswith("id: ")) for _ in range(2)]
 
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert ids == ["id: 000000000002", "id: 000000000003"]
+    assert ids == [f"id: {numbered(2)}", f"id: {numbered(3)}"]
