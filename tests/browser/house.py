@@ -37,6 +37,7 @@ from twinguard.decide.model import (
     Why,
 )
 from twinguard.decide.months import before
+from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.key_records import KeyJournal
 from twinguard.parse import Event
@@ -46,6 +47,11 @@ from twinguard.policy import Channel, Environment, Level
 from twinguard.standins import sample_costs
 from twinguard.standins.export_files import json_lines
 from twinguard.standins.exports import Export
+from twinguard.state.counters import Options
+from twinguard.state.counters_memory import MemoryCounters
+from twinguard.theft_flow import TheftFlow
+from twinguard.theft_lifts import Lifting
+from twinguard.usage import UsageEvent, encoded
 from twinguard.web.dashboard.app import application
 from twinguard.web.dashboard.findings_file import FindingsFile
 from twinguard.web.dashboard.security import RecordedSecurity
@@ -78,6 +84,20 @@ class House:
     @property
     def staging(self) -> Watched:
         return self.watched["staging"]
+
+    def steal(self, key: str) -> str:
+        """Let detection find that a key was stolen, and people hear of it; the incident's name."""
+        at, evidence = now(), {"reasons": {"new_source": 9.5}, "address": "203.0.113.9"}
+        found = Finding(at, key, Detector.BURST, ThreatLevel.CRITICAL, evidence)
+        event = UsageEvent(
+            at=at, key_id=key, ip="203.0.113.9", path="/v1/chat", counted=True, findings=(found,)
+        )
+        flow = self.staging.lifting.flow
+        flow.on_usage(Event(f"m-{key}", at, encoded([event]), {}), at)
+        name = flow.theft_journal.theft(key).value.name
+        tell(self.staging.pipeline, f"theft/{name}", f"{key} is stolen", Level.CRITICAL, at)
+        self.staging.records(anew=True)
+        return name
 
     def find(self, number: int, level: str = "CRITICAL") -> None:
         """Let the monitor find something more."""
@@ -146,7 +166,8 @@ def _watched(policy, settings, costs, findings) -> Watched:
     ports = ports_from(settings)
     file = FindingsFile(findings) if findings else None
     security = RecordedSecurity(policy, ports.records, file)
-    return Watched(policy, ports, ports.records, costs, security, now, tells=True)
+    lifting = Lifting(TheftFlow(policy, ports, MemoryCounters(Options())), "")
+    return Watched(policy, ports, ports.records, costs, security, now, tells=True, lifting=lifting)
 
 
 def _costs(folder: Path, kind: str):

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from browser.axe import violations
 from browser.house import ALARMING, house
 
 
@@ -78,6 +79,40 @@ def test_a_blocked_customer_key_is_unblocked(alarmed, visit):
     assert page.get_by_role("link", name="Unblock").count() == 0
     last = [one for one in trail(alarmed) if one.get("action") == "EnableKey"][-1]
     assert (last["actor"], last["detail"]) == ("ada", "the customer has a new one")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_key_held_for_theft_is_looked_into_and_unblocked(alarmed, visit, scripts):
+    stolen = "0123456789abcdef-7777"
+    name = alarmed.steal(stolen)
+    page = visit(scripts=scripts)
+    page.goto(f"{alarmed.url}/staging/security")
+    blocked = page.get_by_label("Blocked keys").first.inner_text()
+
+    page.get_by_role("link", name=f"{stolen} is stolen").click()
+    page.wait_for_selector("h2:has-text('What was found')")
+    incident = page.locator("[aria-labelledby=theft]").inner_text()
+    found = violations(page) if scripts else []
+    page.get_by_role("link", name="Unblock").click()
+    plan = page.locator(".plan").inner_text()
+    page.get_by_label("Why").fill("   ")
+    page.get_by_label("It was the owner").check()
+    found += violations(page) if scripts else []
+    page.get_by_role("button", name="Unblock it").click()
+    mistake = page.get_by_role("alert").inner_text()
+    page.get_by_label("Why").fill("they moved their office")
+    page.get_by_role("button", name="Unblock it").click()
+    page.wait_for_url("**/done/**")
+
+    assert "CRITICAL: burst" in blocked
+    assert all(one in incident for one in (name, "203.0.113.9", "/v1/chat", "make unblock"))
+    assert (f"end incident {name}" in plan, "Say why" in mistake, found) == (True, True, [])
+    held = alarmed.staging.lifting.flow.theft_journal.theft(stolen).value
+    assert (held.ended_by, held.ended_why) == ("ada", "they moved their office")
+    begun = next(one for one in trail(alarmed) if one.get("action") == "UnblockByHand")
+    assert (begun["actor"], begun["detail"]) == ("ada", "they moved their office")
+    page.goto(f"{alarmed.url}/staging/security")
+    assert page.get_by_text("CRITICAL: burst").count() == 0
 
 
 def test_without_a_reason_nothing_is_done(alarmed, visit):

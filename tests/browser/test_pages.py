@@ -5,14 +5,12 @@ Screenshots are left in `.cache/screens` for a person to look at."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from browser.axe import violations
 from browser.conftest import SCREENS
 from browser.house import ALARMING, BROKEN, EMPTY, NORMAL, SECRETS
 
-AXE = (Path(__file__).parents[1] / "data" / "axe" / "axe.min.js").read_text()
 PAGES = {
     "overview": "/",
     "costs": "/staging/costs",
@@ -24,18 +22,6 @@ PAGES = {
     "lift": "/staging/act/lift/budget",
     "missing": "/staging/nothing",
 }
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def violations(page) -> list[str]:
-    """What axe finds, as rule and element. Scripts of a page cannot evaluate: axe is put beside."""
-    page.evaluate(AXE)
-    found = page.evaluate("(tags) => axe.run(document, {runOnly: tags})", TAGS)
-    return [
-        f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("size", ["wide", "phone"])

@@ -39,7 +39,7 @@ LAYERS = (
     ("env_files", "reconciliation", "reports"),
     ("costs", "dispatch", "flow", "key_steps", "settings"),
     ("budget_flow", "cost_flow", "key_flow", "theft_flow"),
-    ("schedule_flow",),
+    ("schedule_flow", "theft_lifts"),
     ("pipeline",),
     ("waking", "wiring"),
     ("gateway_wiring",),

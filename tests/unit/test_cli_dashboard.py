@@ -51,6 +51,32 @@ def test_what_makes_no_sense_is_refused_with_the_remedy(
     assert message in done.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "counters", "topic"),
+    [
+        (("--env", "staging"), "memory://", ""),
+        (("--env", "staging", "--deployed"), "memory://", ""),
+        (("--env", "staging", "--deployed"), "", "usage-events"),
+        (("--env", "staging"), "", None),
+        ((), "memory://", None),
+    ],
+)
+def test_keys_are_let_go_near_the_counters_else_by_a_deployed_function(
+    tmp_path, monkeypatch, arguments, counters, topic
+):
+    seen = {}
+    monkeypatch.setattr(dashboard, "KEPT", tmp_path)
+    monkeypatch.setattr(dashboard, "application", lambda watched, *_: seen.update(watched))
+    monkeypatch.setattr(dashboard, "_serve", lambda *_, **__: None)
+    records = {"TWINGUARD_RECORDS": f"sqlite:///{tmp_path / 'r.sqlite'}"} if arguments else {}
+
+    done = run(*arguments, TWINGUARD_COUNTERS=counters, **records)
+
+    assert done.exit_code == 0, done.output
+    lifting = seen["staging"].lifting
+    assert (lifting and lifting.topic.rpartition("twinguard-staging-")[2]) == topic
+
+
 def test_a_port_that_is_taken_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(dashboard, "KEPT", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:

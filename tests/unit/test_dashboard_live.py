@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from fakes import MemoryRecords
 from twinguard.decide.threats.values import ThreatLevel
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.web.dashboard.board import Board, Wanted
@@ -16,6 +17,7 @@ from twinguard.web.dashboard.findings_file import FindingsFile
 from twinguard.web.dashboard.lately import Lately
 from twinguard.web.dashboard.live import WAITING, Live, reload_event
 from twinguard.web.dashboard.security import RecordedSecurity
+from world import POLICY
 
 NOW = dt.datetime(2026, 11, 25, 18, 0, tzinfo=dt.UTC)
 
@@ -38,7 +40,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def board(path):
-    return Board(RecordedSecurity(None, None, FindingsFile(path)), kept=100)
+    return Board(RecordedSecurity(POLICY, MemoryRecords(), FindingsFile(path)), kept=100)
 
 
 def add(path, *lines: str) -> None:
@@ -184,7 +186,7 @@ def test_who_comes_back_gets_what_it_missed_and_nothing_twice(board, path):
 
 
 def test_who_was_away_too_long_is_told_to_read_the_page_again(path):
-    board = Board(RecordedSecurity(None, None, FindingsFile(path)))
+    board = Board(RecordedSecurity(POLICY, MemoryRecords(), FindingsFile(path)))
 
     async def run():
         add(path, *(line(n) for n in range(300)))

@@ -19,14 +19,19 @@ from typing import Annotated, cast
 
 import typer
 import uvicorn
+from msgspec.structs import replace
 
 from twinguard import config, logs, wiring
 from twinguard.cli.costs_source import opened
-from twinguard.cli.deployed import settings
+from twinguard.cli.deployed import settings, usage_topic
 from twinguard.cli.exits import exiting
 from twinguard.errors import Misconfigured
+from twinguard.flow import Ports
+from twinguard.places import Places
 from twinguard.policy import Environment, Policy
 from twinguard.ports import Recent
+from twinguard.theft_flow import TheftFlow
+from twinguard.theft_lifts import Lifting, Nobody
 from twinguard.web.dashboard.app import Dashboard, application
 from twinguard.web.dashboard.findings_file import FindingsFile
 from twinguard.web.dashboard.security import RecordedSecurity
@@ -63,9 +68,15 @@ def main(
         if len(policies) > 1 and (findings or environ.get("TWINGUARD_RECORDS")):
             what = "--findings" if findings else "TWINGUARD_RECORDS"
             raise Misconfigured(f"{what} is of one environment; name it: --env (with make: ENV=)")
+        if len(policies) > 1:
+            environ.pop("TWINGUARD_COUNTERS", None)  # they are of one environment
         watched = {
             policy.environment.value: _watched(
-                policy, _settings(policy, environ, deployed), source, findings
+                policy,
+                _settings(policy, environ, deployed),
+                source,
+                findings,
+                is_deployed=deployed or in_cloud,
             )
             for policy in policies
         }
@@ -137,7 +148,14 @@ def _settings(policy: Policy, environ: Mapping[str, str], deployed: bool) -> dic
     return own | {"TWINGUARD_RECORDS": f"sqlite:///{KEPT / f'{policy.environment}.sqlite'}"}
 
 
-def _watched(policy: Policy, found: dict[str, str], source: str, findings: Path | None) -> Watched:
+def _watched(
+    policy: Policy,
+    found: dict[str, str],
+    source: str,
+    findings: Path | None,
+    *,
+    is_deployed: bool,
+) -> Watched:
     silent = {"TWINGUARD_ALERTS_TOPIC": f"projects/{policy.project.id}/topics/nobody"}
     ports = wiring.ports_from(silent | found)
     file = FindingsFile(findings) if findings else None
@@ -149,7 +167,20 @@ def _watched(policy: Policy, found: dict[str, str], source: str, findings: Path 
         RecordedSecurity(policy, ports.records, file),
         _now,
         tells="TWINGUARD_ALERTS_TOPIC" in found,
+        lifting=_lifting(policy, ports, found, is_deployed=is_deployed),
     )
+
+
+def _lifting(
+    policy: Policy, ports: Ports, found: Mapping[str, str], *, is_deployed: bool
+) -> Lifting | None:
+    """How keys held for theft are let go: here where the counters are named, else there."""
+    if found.get("TWINGUARD_COUNTERS"):
+        counters = wiring.counters_from(found, Places())
+        if "TWINGUARD_ALERTS_TOPIC" not in found:
+            ports = replace(ports, publisher=Nobody())
+        return Lifting(TheftFlow(policy, ports, counters), "")
+    return Lifting(TheftFlow(policy, ports, None), usage_topic(policy)) if is_deployed else None
 
 
 def _costs(policy: Policy, source: str) -> Callable[[dt.datetime], AbstractContextManager[Source]]:

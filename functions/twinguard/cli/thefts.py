@@ -7,10 +7,8 @@ codes: 0 done or planned, 2 wrong usage, 3 unavailable."""
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import Annotated
 
-import msgspec
 import typer
 from msgspec.structs import replace
 
@@ -18,10 +16,10 @@ from twinguard.cli import thefts_output as output
 from twinguard.cli.deployed import usage_topic
 from twinguard.cli.desk import DONE, Apply, AsJson, By, Desk, Env, at_desk
 from twinguard.cli.key_ids import id_of
-from twinguard.decide.restraints import Curb
 from twinguard.errors import Misconfigured
+from twinguard.reports.theft import lift_lines
 from twinguard.theft_flow import TheftFlow
-from twinguard.usage import LIFT, Lift
+from twinguard.theft_lifts import Lifting, Nobody
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
@@ -74,13 +72,8 @@ def unblock(
             raise Misconfigured("say why the key may be used again: --reason 'found and fixed'")
         is_near = bool(os.environ.get("TWINGUARD_COUNTERS"))
         flow = _flow(desk, needs_counters=is_near)
-        theft = flow.theft_journal.theft(key).value
-        held = theft.held if theft is not None and theft.is_open else None
-        is_held = held is not None and held.curb is not Curb.NONE
-        what = held.curb if held and is_held else "block or throttle, if there is one,"
         lines = (
-            f"lift the {what} of {key} on every instance",
-            f"end incident {theft.name}" if theft and theft.is_open else "no incident is open",
+            *lift_lines(key, flow.theft_journal.theft(key).value),
             "trust what was strange: it was the owner"
             if owner
             else "go on suspecting what was strange",
@@ -89,14 +82,10 @@ def unblock(
             output.plan(f"unblock {key} in {desk.name}: {reason}", lines, as_json=as_json)
         if not apply:
             raise typer.Exit(DONE)
-        if not is_near:
-            asked = Lift(key_id=key, by=desk.by, why=reason, is_owner=owner)
-            topic = usage_topic(desk.pipeline.policy)
-            flow.ports.publisher.publish(topic, msgspec.json.encode(asked), {"task": LIFT})
-            output.done(f"on_usage is asked to lift {key}, which takes seconds", as_json=as_json)
-            return
-        said = flow.lift(key, desk.by, reason, desk.now, is_owner=owner)
-        told = "" if desk.tells else "; nobody was told: TWINGUARD_ALERTS_TOPIC is not set"
+        lifting = Lifting(flow, "" if is_near else usage_topic(desk.pipeline.policy))
+        said = lifting.lift(key, desk.by, reason, desk.now, is_owner=owner)
+        silent = is_near and not desk.tells
+        told = "; nobody was told: TWINGUARD_ALERTS_TOPIC is not set" if silent else ""
         output.done(said + told, as_json=as_json)
 
 
@@ -108,16 +97,8 @@ def _flow(desk: Desk, *, needs_counters: bool = False) -> TheftFlow:
     counters = counters_from(os.environ, Places()) if needs_counters else None
     ports = desk.pipeline.ports
     if not desk.tells and needs_counters:
-        ports = replace(ports, publisher=_Nobody())
+        ports = replace(ports, publisher=Nobody())
     return TheftFlow(desk.pipeline.policy, ports, counters)
-
-
-class _Nobody:
-    """Stands in for the topic of alerts where there is none."""
-
-    def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> str:  # noqa: ARG002
-        """Nothing comes of it."""
-        return ""
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from twinguard.web.dashboard import actions
-from twinguard.web.dashboard.actions import Kind
+from twinguard.web.dashboard.asked import Kind, Said, Unknown
 from twinguard.web.dashboard.desk import Desk
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.watched import Watched
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-BACK = {Kind.ENABLE: "security"}
+BACK = {Kind.ENABLE: "security", Kind.UNBLOCK: "security"}
 
 
 class Acting:
@@ -42,10 +42,11 @@ class Acting:
         reason = request.state.fields.get("reason", "").strip()
         if mistake := actions.mistake(reason):
             return self._form(request, reason, mistake)
+        said = Said(person.name, reason, request.state.fields.get("owner") == "yes")
         now = self.desk.clock()
         try:
-            begun = actions.carry_out(one, kind, target, person.name, reason, now)
-        except actions.Unknown:
+            begun = actions.carry_out(one, kind, target, said, now)
+        except Unknown:
             raise HTTPException(404) from None
         one.records(anew=True)
         return RedirectResponse(f"/{one.name}/done/{begun}", 303)
@@ -65,7 +66,7 @@ class Acting:
         person = self.desk.person(request)
         try:
             plan = actions.plan(one, kind, target, person.name, self.desk.clock())
-        except actions.Unknown:
+        except Unknown:
             raise HTTPException(404) from None
         section = BACK.get(kind, "operations")
         return self.desk.page(
@@ -75,6 +76,7 @@ class Acting:
             status=422 if mistake else 200,
             plan=plan,
             reason=reason,
+            is_owner=request.method == "POST" and request.state.fields.get("owner") == "yes",
             mistake=mistake,
             longest=actions.LONGEST,
         )

@@ -6,47 +6,29 @@ Every action has a reason and stands in the audit trail before anything is chang
 from __future__ import annotations
 
 import datetime as dt
-import enum
 from collections.abc import Collection
-
-from msgspec import Struct
 
 from twinguard.customer_keys import KIND, CustomerKeys
 from twinguard.decide import key_plan, wording
 from twinguard.decide.model import CloseBreaker, Outcome, Result
+from twinguard.decide.thefts import Theft
 from twinguard.errors import Misconfigured, TwinguardError, Unavailable
 from twinguard.pipeline import MANUAL
 from twinguard.policy import Level
 from twinguard.ports import Json
+from twinguard.reports.theft import lift_lines
 from twinguard.waking import Waking, Which
+from twinguard.web.dashboard.asked import Kind, Plan, Said, Unknown
 from twinguard.web.dashboard.operations_view import ENDS
 from twinguard.web.dashboard.watched import Watched
 
 SHORTEST, LONGEST = 3, 500
 """Characters of a reason."""
 
-
-class Kind(enum.StrEnum):
-    """What can be asked for."""
-
-    WAKE = "wake"
-    LIFT = "lift"
-    ROTATE = "rotate"
-    ENABLE = "enable"
-
-
-class Plan(Struct, frozen=True, kw_only=True):
-    """What an action leads to. `refusal` says why it cannot be done now."""
-
-    title: str
-    button: str
-    lines: tuple[str, ...]
-    told: str
-    refusal: str = ""
-
-
-class Unknown(Exception):
-    """There is no such action here."""
+NO_COUNTERS = (
+    "Set TWINGUARD_COUNTERS to the store that the application uses, and name one ENV; or start "
+    "with DEPLOYED=1: on_usage is asked then."
+)
 
 
 def plan(watched: Watched, kind: Kind, target: str, by: str, now: dt.datetime) -> Plan:
@@ -60,18 +42,16 @@ def plan(watched: Watched, kind: Kind, target: str, by: str, now: dt.datetime) -
         )
 
 
-def carry_out(
-    watched: Watched, kind: Kind, target: str, by: str, reason: str, now: dt.datetime
-) -> str:
+def carry_out(watched: Watched, kind: Kind, target: str, said: Said, now: dt.datetime) -> str:
     """Do it; the id of the audit record that says what was asked for and what came of it."""
     _require_known(watched, kind, target)
     if kind is Kind.ENABLE:  # that flow writes the reason down itself
-        _customer_keys(watched).enable(target, by, reason, now)
+        _customer_keys(watched).enable(target, said.by, said.reason, now)
         records = watched.pipeline.ports.records
         return records.find("audit", resource=f"{KIND}/{target}")[-1].id
-    begun_id = _begun(watched, kind, target, by, reason, now)
+    begun_id = _begun(watched, kind, target, said, now)
     try:
-        outcome, detail = _ACTS[kind](watched, target, by, now)
+        outcome, detail = _ACTS[kind](watched, target, said, now)
     except TwinguardError as err:
         outcome, detail = Outcome.FAILED, str(err)
     ended: dict[str, Json] = {
@@ -93,12 +73,13 @@ def mistake(reason: str) -> str:
 
 
 def _require_known(watched: Watched, kind: Kind, target: str) -> None:
-    """Unknown for what this action cannot be about; a customer key's id is its flow's to know."""
+    """Unknown for what this action cannot be about; a key's id is its flow's to know."""
     known: dict[Kind, Collection[str]] = {
         Kind.WAKE: (Which.NIGHT, Which.MANUAL, Which.SAVINGS),
         Kind.LIFT: (Which.BUDGET,),
         Kind.ROTATE: watched.policy.secrets,
         Kind.ENABLE: (target,),
+        Kind.UNBLOCK: (target,),
     }
     if target not in known[kind]:
         raise Unknown(target)
@@ -147,13 +128,13 @@ def _plan_lift(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan
     )
 
 
-def _act_wake(watched: Watched, target: str, by: str, now: dt.datetime) -> tuple[Outcome, str]:
+def _act_wake(watched: Watched, target: str, said: Said, now: dt.datetime) -> tuple[Outcome, str]:
     waking = _waking(watched, target)
     if waking.caps and not watched.tells:
         raise Misconfigured("set TWINGUARD_ALERTS_TOPIC: people must hear that a cap is lifted")
-    results = waking.carried_out(by, now)
+    results = waking.carried_out(said.by, now)
     words = "; ".join(wording.worded(one) for one in results) or "nothing was held any more"
-    return _worst(results), f"{words}. {_tell(watched, results, by, now)}"
+    return _worst(results), f"{words}. {_tell(watched, results, said.by, now)}"
 
 
 def _waking(watched: Watched, target: str) -> Waking:
@@ -197,8 +178,8 @@ def _plan_rotate(watched: Watched, target: str, by: str, now: dt.datetime) -> Pl
     )
 
 
-def _act_rotate(watched: Watched, target: str, by: str, now: dt.datetime) -> tuple[Outcome, str]:
-    return Outcome.DONE, watched.pipeline.keys.rotate(target, by, now).decision
+def _act_rotate(watched: Watched, target: str, said: Said, now: dt.datetime) -> tuple[Outcome, str]:
+    return Outcome.DONE, watched.pipeline.keys.rotate(target, said.by, now).decision
 
 
 def _plan_enable(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:  # noqa: ARG001 - as the others
@@ -216,6 +197,35 @@ def _plan_enable(watched: Watched, target: str, by: str, now: dt.datetime) -> Pl
     )
 
 
+def _plan_unblock(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:  # noqa: ARG001 - as the others
+    theft = _open_theft(watched, target)
+    return Plan(
+        title=_title(watched, Kind.UNBLOCK, target),
+        button="Unblock it",
+        lines=lift_lines(target, theft),
+        told=_told(watched),
+        refusal="" if watched.lifting else NO_COUNTERS,
+        asks_owner=True,
+    )
+
+
+def _act_unblock(
+    watched: Watched, target: str, said: Said, now: dt.datetime
+) -> tuple[Outcome, str]:
+    if watched.lifting is None:
+        raise Misconfigured(NO_COUNTERS)
+    _open_theft(watched, target)
+    lift = watched.lifting.lift
+    return Outcome.DONE, lift(target, said.by, said.reason, now, is_owner=said.is_owner)
+
+
+def _open_theft(watched: Watched, key_id: str) -> Theft:
+    theft = watched.security.theft(key_id)
+    if theft is None or not theft.is_open or theft.key_id != key_id:
+        raise Misconfigured(f"no incident with the key {key_id} is open")
+    return theft
+
+
 def _customer_keys(watched: Watched) -> CustomerKeys:
     policy = watched.policy
     return CustomerKeys(watched.pipeline.ports.records, policy.environment, policy.retention)
@@ -224,17 +234,15 @@ def _customer_keys(watched: Watched) -> CustomerKeys:
 # --- the trail -----------------------------------------------------------------------------------
 
 
-def _begun(
-    watched: Watched, kind: Kind, target: str, by: str, reason: str, now: dt.datetime
-) -> str:
+def _begun(watched: Watched, kind: Kind, target: str, said: Said, now: dt.datetime) -> str:
     value: dict[str, Json] = {
         "phase": "begun",
         "at": now.isoformat(),
-        "actor": by,
+        "actor": said.by,
         "action": f"{kind.value.title()}ByHand",
         "subject": _title(watched, kind, target),
         "resource": target,
-        "detail": reason,
+        "detail": said.reason,
     }
     return watched.pipeline.ports.records.append("audit", value, _until(watched, now))
 
@@ -255,6 +263,7 @@ def _title(watched: Watched, kind: Kind, target: str) -> str:
         Kind.LIFT: f"Lift the cap of {watched.name}",
         Kind.ROTATE: f"Rotate {target} of {watched.name}",
         Kind.ENABLE: f"Switch on the customer key {target}",
+        Kind.UNBLOCK: f"Unblock the key {target}",
     }
     return words[kind]
 
@@ -264,5 +273,11 @@ _PLANS = {
     Kind.LIFT: _plan_lift,
     Kind.ROTATE: _plan_rotate,
     Kind.ENABLE: _plan_enable,
+    Kind.UNBLOCK: _plan_unblock,
 }
-_ACTS = {Kind.WAKE: _act_wake, Kind.LIFT: _act_wake, Kind.ROTATE: _act_rotate}
+_ACTS = {
+    Kind.WAKE: _act_wake,
+    Kind.LIFT: _act_wake,
+    Kind.ROTATE: _act_rotate,
+    Kind.UNBLOCK: _act_unblock,
+}

@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 
 from twinguard.costs import EVER
 from twinguard.errors import TwinguardError
+from twinguard.reports.theft import theft_report
 from twinguard.web.dashboard import acting
 from twinguard.web.dashboard.board import Wanted
 from twinguard.web.dashboard.costs_view import costs_page
@@ -31,7 +32,7 @@ from twinguard.web.dashboard.operations_view import operations_page
 from twinguard.web.dashboard.overview_view import overview_page
 from twinguard.web.dashboard.pages import STATIC, rendered
 from twinguard.web.dashboard.security import Found
-from twinguard.web.dashboard.security_view import held, incident_page, row
+from twinguard.web.dashboard.security_view import held, incident_page, row, theft_name
 from twinguard.web.dashboard.site import Site
 from twinguard.web.dashboard.watched import PATIENCE, RecordsSeen, Watched
 
@@ -62,8 +63,8 @@ def application(
             Route("/{environment}/security/stream", pages.stream),
             Route("/{environment}/security/incidents/{id:path}", pages.incident),
             Route("/{environment}/security/keys/{id:path}", pages.key),
-            Route("/{environment}/act/{kind}/{target}", acts.ask, methods=["GET"]),
-            Route("/{environment}/act/{kind}/{target}", acts.act, methods=["POST"]),
+            Route("/{environment}/act/{kind}/{target:path}", acts.ask, methods=["GET"]),
+            Route("/{environment}/act/{kind}/{target:path}", acts.act, methods=["POST"]),
             Route("/{environment}/done/{id}", acts.done),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -195,7 +196,10 @@ class Pages:
         if found is None:
             raise HTTPException(404)
         page = incident_page(found, known.audit, now)
-        return self.desk.page(request, "incident.html", section="security", page=page)
+        name = theft_name(found)
+        theft = one.security.theft(name) if name else None
+        told = theft_report(theft, one.policy) if theft else None
+        return self.desk.page(request, "incident.html", section="security", page=page, theft=told)
 
     def key(self, request: Request) -> Response:
         """One key: its findings, what is usual for it, whether it is blocked."""
@@ -205,7 +209,8 @@ class Pages:
         restrained = [*(known.blocked or ()), *(known.throttled or ())]
         usual = one.security.baseline(name)
         mine = held((key for key in restrained if key.key_id == name), now)
-        if not (seen.findings or mine or usual):
+        theft = one.security.theft(name)
+        if not (seen.findings or mine or usual or theft):
             raise HTTPException(404)
         return self.desk.page(
             request,
@@ -216,6 +221,7 @@ class Pages:
             older=seen.older,
             held=mine,
             usual=usual,
+            theft=theft_report(theft, one.policy) if theft else None,
         )
 
     async def stream(self, request: Request) -> Response:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the security page reads: a port of five methods, and what today's records answer.
+"""What the security page reads: a port of six methods, and what today's records answer.
 
 None stands for what nobody records here: the page leaves it out. Never a key, only key ids."""
 
@@ -15,14 +15,20 @@ from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.customer_keys import KeyState as CustomerKeyState
 from twinguard.decide.incidents import Incident
 from twinguard.decide.keys import Step
+from twinguard.decide.restraints import Curb
+from twinguard.decide.thefts import Theft
 from twinguard.decide.threats.values import Fact, ThreatLevel
 from twinguard.dispatch import INCIDENTS
-from twinguard.errors import Misconfigured
+from twinguard.errors import BadEvent, Misconfigured
 from twinguard.key_records import KeyJournal
 from twinguard.policy import Policy
 from twinguard.ports import Records
 from twinguard.readers import ready
+from twinguard.reports.theft import restraint_of
+from twinguard.theft_records import TheftJournal
 from twinguard.web.dashboard.findings_file import FindingsFile
+from twinguard.web.dashboard.theft_findings import TheftFindings, merged
+from twinguard.web.dashboard.words import until
 
 ready(Incident)
 
@@ -48,7 +54,7 @@ class Found(Struct, frozen=True, gc=False):
 class Restrained(Struct, frozen=True):
     """A key that is blocked or throttled: whose, since when, why, by whom.
 
-    `enable` is the id by which a person can let it work again, empty where there is no way."""
+    `act` names the action by which a person can let it work again, empty where there is no way."""
 
     key_id: str
     owner: str
@@ -56,7 +62,7 @@ class Restrained(Struct, frozen=True):
     reason: str
     by: str
     limit: str = ""
-    enable: str = ""
+    act: str = ""
 
 
 class Usual(Struct, frozen=True):
@@ -81,6 +87,9 @@ class SecurityView(Protocol):
     def throttled(self) -> tuple[Restrained, ...] | None:
         """Keys that are slowed down now."""
 
+    def theft(self, name: str) -> Theft | None:
+        """An incident with a stolen key by its name, or a key's newest one."""
+
     def baseline(self, key_id: str) -> Usual | None:
         """What is usual for a key."""
 
@@ -90,21 +99,21 @@ class RecordedSecurity:
 
     def __init__(self, policy: Policy, records: Records, findings: FindingsFile | None) -> None:
         self._policy, self._records, self._file = policy, records, findings
+        self._thefts = TheftJournal(records, policy.retention)
+        self._found = TheftFindings(self._thefts)
 
     def findings(self, since: str, limit: int) -> tuple[Found, ...]:
-        """Those of the file, which the monitor writes."""
-        if self._file is None:
-            return ()
+        """Those of open incidents, and those of the file, which the monitor writes."""
         return tuple(
             Found(
-                f"{number:012d}",
+                name,
                 line.timestamp,
                 line.key_id,
                 line.detector.replace("_", " "),
                 line.threat_level,
                 line.evidence,
             )
-            for number, line in self._file.after(int(since or 0), limit)
+            for name, line in merged(self._file, self._found, since, limit)
         )
 
     def incidents(self) -> tuple[Incident, ...]:
@@ -118,16 +127,29 @@ class RecordedSecurity:
             ) from err
 
     def blocked(self) -> tuple[Restrained, ...] | None:
-        """Customers' keys that are switched off, and keys that were ended at their provider."""
-        return (*self._disabled(), *self._ended())
+        """Keys held for theft, customers' that are switched off, and those ended at a provider."""
+        return (*self._curbed(Curb.BLOCK), *self._disabled(), *self._ended())
 
     def throttled(self) -> tuple[Restrained, ...] | None:
-        """Nobody records it here."""
-        return None
+        """Keys that theft detection slows down."""
+        return self._curbed(Curb.THROTTLE)
+
+    def theft(self, name: str) -> Theft | None:
+        """As `make incident ID=…` finds it."""
+        try:
+            return self._thefts.named(name)
+        except BadEvent:  # an address says what no record is called
+            return None
 
     def baseline(self, key_id: str) -> Usual | None:  # noqa: ARG002 - nobody records one here
         """Nobody records it here."""
         return None
+
+    def _curbed(self, curb: Curb) -> tuple[Restrained, ...]:
+        """Keys that are held back in this way now."""
+        now = dt.datetime.now(dt.UTC)
+        thefts = self._thefts.open_thefts()
+        return tuple(restrained(one, now) for one in thefts if is_curbed(one, curb, now))
 
     def _disabled(self) -> tuple[Restrained, ...]:
         policy, now = self._policy, dt.datetime.now(dt.UTC)
@@ -139,7 +161,7 @@ class RecordedSecurity:
                 key.disabled_at,
                 key.reason,
                 key.changed_by,
-                enable=key.id,
+                act="enable",
             )
             for key in keys.find(now, state=CustomerKeyState.DISABLED)
             if key.disabled_at is not None
@@ -159,3 +181,27 @@ class RecordedSecurity:
             for state in states
             if state is not None and state.step is Step.BLOCKED
         )
+
+
+def is_curbed(theft: Theft, curb: Curb, now: dt.datetime) -> bool:
+    """True while what holds the key back is this, and in force."""
+    held = restraint_of(theft)
+    return held is not None and held.curb is curb and held.holds(now.timestamp())
+
+
+def restrained(theft: Theft, now: dt.datetime) -> Restrained:
+    """A key that is held for theft, as pages list it."""
+    held = restraint_of(theft)
+    since = dt.datetime.fromtimestamp(held.since, dt.UTC) if held else theft.opened_at
+    limits = [f"{held.rate} a minute"] if held and held.curb is Curb.THROTTLE else []
+    if held and held.until is not None:
+        limits.append(f"ends {until(dt.datetime.fromtimestamp(held.until, dt.UTC), now)}")
+    return Restrained(
+        key_id=theft.key_id,
+        owner="",
+        since=since,
+        reason=held.reason if held else "",
+        by=held.by if held else "",
+        limit=", ".join(limits),
+        act="unblock",
+    )

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from twinguard.decide.incidents import Incident
 from twinguard.decide.model import Alert, AlertState
+from twinguard.decide.thefts import KIND as THEFT
 from twinguard.decide.threats.values import Fact
 from twinguard.ports import Stored
 from twinguard.web.dashboard.operations_view import Done, audit_trail
@@ -131,6 +132,12 @@ def incident_page(incident: Incident, audit: Iterable[Stored], now: dt.datetime)
         timeline=_timeline(incident, audit, begun, over or now),
         waiting=waiting,
     )
+
+
+def theft_name(incident: Incident) -> str:
+    """The name of the theft that an incident is about, empty for another matter."""
+    _, kind, name = (*incident.id.split("/", 2), "", "")[:3]
+    return name if kind == THEFT else ""
 
 
 def _timeline(

@@ -28,6 +28,7 @@ from twinguard.pipeline import Pipeline
 from twinguard.policy import Policy
 from twinguard.ports import Recent, Stored
 from twinguard.readers import ready
+from twinguard.theft_lifts import Lifting
 from twinguard.web.dashboard.board import Board
 from twinguard.web.dashboard.lately import Lately, Reading
 from twinguard.web.dashboard.security import Restrained, SecurityView
@@ -88,7 +89,8 @@ class RecordsSeen(Struct, frozen=True, kw_only=True):
 
 
 class Watched:
-    """An environment. `tells` is true where people hear of what is done by hand."""
+    """An environment. `tells` is true where people hear of what is done by hand; `lifting` is how
+    a key that is held for theft is let go, None where there is no way."""
 
     def __init__(
         self,
@@ -100,8 +102,10 @@ class Watched:
         clock: Callable[[], dt.datetime],
         *,
         tells: bool,
+        lifting: Lifting | None = None,
     ) -> None:
         self.policy, self.tells, self.security = policy, tells, security
+        self.lifting = lifting
         self.pipeline = Pipeline(policy, ports)
         self.board = Board(security)
         self._recent, self._open, self._clock = recent, costs, clock

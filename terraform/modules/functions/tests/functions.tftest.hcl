@@ -80,7 +80,7 @@ run "each_function_runs_as_itself" {
   command = plan
 
   assert {
-    condition     = length(distinct([for item in google_cloudfunctions2_function.function : item.service_config[0].service_account_email])) == 4
+    condition     = length(distinct([for item in google_cloudfunctions2_function.function : item.service_config[0].service_account_email])) == 5
     error_message = "one account may do only what one entry point does"
   }
 

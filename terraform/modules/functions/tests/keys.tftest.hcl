@@ -10,6 +10,7 @@ mock_provider "google-beta" {}
 
 variables {
   budget_topic   = "twinguard-staging-budget-alerts"
+  counters       = { url = "firestore://living-twin-staging/twinguard-staging" }
   bundle         = "../../../.cache/bundle/${one(fileset("../../../.cache/bundle", "twinguard-*.zip"))}"
   environment    = "staging"
   labels         = { environment = "staging" }
