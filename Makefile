@@ -264,6 +264,7 @@ schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README
 
 baseline: $(VENV)/.cli ## What is usual for keys: KEY=id shows, RESET=1 forgets, LOG="a.jsonl b.jsonl.gz" learns; FILE
 	$(if $(KEY)$(LOG),,$(error KEY=id or LOG=events.jsonl missing))
+	$(if $(and $(KEY),$(LOG)),$(error KEY shows or forgets, LOG learns: leave out one))
 	@$(CLI).baselines $(if $(LOG),learn $(LOG) $(ARGS),$(if $(RESET),reset,show) --key $(call quoted,$(KEY))) \
 		$(if $(FILE),--file $(FILE))
 

@@ -56,7 +56,7 @@ from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
 from twinguard.state.counters import Options, open_counters
-from twinguard.wiring import WRONG_SETTINGS, policy_from
+from twinguard.wiring import WRONG_SETTINGS, policy_from, required
 
 __all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
 
@@ -106,7 +106,7 @@ def parts_from(
     """The gateway of one environment."""
     block, name = policy.gateway or Block(), policy.environment.value
     if records is None:
-        records = state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
+        records = state.open_records(required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
     peppers = Peppers.read(env)
     keys = CustomerKeys(records, policy.environment, policy.retention, peppers)
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
@@ -181,10 +181,8 @@ def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[
 def offline_from(policy: Policy, env: Mapping[str, str], records: Records) -> Iterator[Offline]:
     """What sends batches; at the end the ledger's sums and the usage lines are written down."""
     book = Book(records, policy.retention)
-    counters, authorities = (
-        env.get("TWINGUARD_COUNTERS", MEMORY),
-        env.get("TWINGUARD_COUNTERS_CA", ""),
-    )
+    counters = env.get("TWINGUARD_COUNTERS", MEMORY)
+    authorities = env.get("TWINGUARD_COUNTERS_CA", "")
     name, budgets = policy.environment.value, budgets_of(policy)
     ledger = KeptLedger(open_ledger(counters, name, budgets, book.known, authorities), book)
     teller = Teller(_usage_log(env))
@@ -262,9 +260,3 @@ def _openai(env: Mapping[str, str]) -> str:
             "out for OpenAI's own address"
         )
     return address if parts.path.strip("/") else f"{address.rstrip('/')}/v1"
-
-
-def _required(env: Mapping[str, str], name: str, example: str) -> str:
-    if value := env.get(name):
-        return value
-    raise Misconfigured(f"{name} is missing; set it, for example to {example}")

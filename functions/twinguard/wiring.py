@@ -76,14 +76,14 @@ def ports_from(env: Mapping[str, str]) -> Ports:
     pubsub = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
     subscriptions = Subscriptions(pubsub, override(env, "MONITORING_ENDPOINT"))
     return Ports(
-        records=state.open_records(_required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db")),
+        records=state.open_records(required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db")),
         scalers={
             Kind.SERVICE: CloudRun(override(env, "CLOUD_RUN_ENDPOINT")),
             Kind.SUBSCRIPTION: subscriptions,
         },
         billing=Billing(override(env, "BILLING_ENDPOINT")),
         publisher=TopicPublisher(pubsub),
-        alerts_topic=_required(env, "TWINGUARD_ALERTS_TOPIC", "projects/my-project/topics/alerts"),
+        alerts_topic=required(env, "TWINGUARD_ALERTS_TOPIC", "projects/my-project/topics/alerts"),
         may_unlink=env.get("TWINGUARD_MAY_UNLINK", ""),
         costs=env.get("TWINGUARD_COSTS", ""),
         # No partial: its repr would show the settings, the admin key among them.
@@ -253,7 +253,7 @@ def counters_from(env: Mapping[str, str], places: Places) -> Counters:
     """The store of the fast counters; a background task waits longer for it than a request."""
     from twinguard.state.counters import Options, open_counters
 
-    url = _required(env, "TWINGUARD_COUNTERS", "redis://127.0.0.1:6379/0")
+    url = required(env, "TWINGUARD_COUNTERS", "redis://127.0.0.1:6379/0")
     authorities = env.get("TWINGUARD_COUNTERS_CA", "")
     return open_counters(url, Options(place_of=places, timeout=_PATIENCE, authorities=authorities))
 
@@ -283,7 +283,8 @@ _ENTRY_POINTS: dict[str, Callable[[Policy, Ports, Mapping[str, str]], tuple[Flow
 }
 
 
-def _required(env: Mapping[str, str], name: str, example: str) -> str:
+def required(env: Mapping[str, str], name: str, example: str) -> str:
+    """A setting that must be there; Misconfigured where it is not."""
     if value := env.get(name):
         return value
     raise Misconfigured(f"{name} is missing; set it, for example to {example}")

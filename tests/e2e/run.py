@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make e2e`: the whole system on this machine, once or several times, and what came of it.
 
-Exit codes: 0 every promise was kept each time, 1 one was broken, 2 something that is needed is
-missing, 130 stopped."""
+Exit codes: 0 every promise was kept each time, 1 one was broken, 2 wrong usage, or something
+that is needed is missing, 130 stopped."""
 
 from __future__ import annotations
 
@@ -102,7 +102,10 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=1, help="how often")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    if asked.times < 1:
+        parser.error("--times counts runs: write 1 or more")
+    return asked
 
 
 if __name__ == "__main__":

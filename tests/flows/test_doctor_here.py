@@ -22,6 +22,7 @@ from twinguard.cli.stage import Stage
 from twinguard.decide.health import Look, State
 from twinguard.decide.ledger import Budgets, Outcome, Settlement
 from twinguard.decide.model import Breaker
+from twinguard.errors import Unavailable
 from twinguard.llm.budgets import budgets_of
 from twinguard.llm.ledger_memory import MemoryLedger
 from twinguard.policy import Channel, Environment, Responses, Treatment
@@ -208,6 +209,24 @@ def test_a_store_that_is_not_there_is_heard_of_by_both_guards():
 
     assert wrong(found) == [("canary key", State.FAILED), ("limits on models", State.FAILED)]
     assert {check.remedy for check in found} == {"is TWINGUARD_COUNTERS right?"}
+
+
+def test_both_guards_trust_the_certificates_of_the_settings(monkeypatch):
+    told = []
+
+    def opened(target, *_, **__):
+        told.append(target)
+        raise Unavailable("not here")
+
+    monkeypatch.setenv("TWINGUARD_COUNTERS_CA", "certificates")
+    monkeypatch.setattr("twinguard.state.redis_calls.opened", opened)
+    monkeypatch.setattr("twinguard.llm.ledger_redis.opened", opened)
+    found = tuple(worked(POLICY, "rediss://127.0.0.1:1", NOW))
+
+    assert wrong(found) == [("canary key", State.FAILED), ("limits on models", State.FAILED)]
+    assert {(target.url, target.authorities) for target in told} == {
+        ("rediss://127.0.0.1:1", "certificates")
+    }
 
 
 @pytest.mark.parametrize("name", ["production", "development", "ci"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import secrets
 from collections.abc import Iterator
 from decimal import Decimal
@@ -37,7 +38,8 @@ _PATIENCE = 2.0
 
 def worked(policy: Policy, url: str, now: dt.datetime) -> Iterator[Check]:
     """The checks of both guards; `url` names their store."""
-    options = Options(place_of=_PLACES.get, timeout=_PATIENCE)
+    authorities = os.environ.get("TWINGUARD_COUNTERS_CA", "")
+    options = Options(place_of=_PLACES.get, timeout=_PATIENCE, authorities=authorities)
     look = Look("guard", "canary key")
     try:
         yield _Theft(policy, open_counters(url, options), now).check(look)
@@ -47,7 +49,8 @@ def worked(policy: Policy, url: str, now: dt.datetime) -> Iterator[Check]:
     if policy.openai is not None:
         try:
             own = f"doctor-{secrets.token_hex(6)}"  # nobody's real spend
-            ledger = open_ledger(url, own, budgets_of(policy), lambda _: Known())
+            budgets = budgets_of(policy)
+            ledger = open_ledger(url, own, budgets, lambda _: Known(), authorities)
             yield limited(policy, ledger, look)
         except TwinguardError as err:
             yield look.failed(f"the ledger does not answer: {err}", "is TWINGUARD_COUNTERS right?")

@@ -192,7 +192,8 @@ class _Examination:
         return Fast(min(took), len(held))
 
     def _counters(self) -> Counters:
-        options = Options(timeout=_PATIENCE)
+        authorities = os.environ.get("TWINGUARD_COUNTERS_CA", "")
+        options = Options(timeout=_PATIENCE, authorities=authorities)
         if url := os.environ.get("TWINGUARD_COUNTERS"):
             return open_counters(url, options)
         if self.policy.counters is not None:

@@ -11,11 +11,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import track
 from rich.table import Table
 
 from twinguard.cli.detection_score import LINES, Score, Sums, scored
+from twinguard.cli.scale_output import table
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import KeyFacts, NetworkKind, Place, Use
 from twinguard.standins.literal_rules import LiteralRules
@@ -126,26 +127,27 @@ def simulated(seed: int) -> None:
     Console().print(_table(f"simulated traffic, seed {seed}", sums))
 
 
-def _table(name: str, sums: Sums) -> Table:
-    table = Table(title=name, title_justify="left")
-    for column in ("scenario", "thefts", "≥ MEDIUM", "≥ HIGH", "time to HIGH", "served"):
-        table.add_column(column, justify="left" if column == "scenario" else "right")
+def _table(name: str, sums: Sums) -> Group:
+    """What was found of the thefts, and below it what was wrong."""
+    found, wrong = table(name, "Scenario"), table("", "On benign traffic", "")
+    for column in ("Thefts", "≥ MEDIUM", "≥ HIGH", "Time to HIGH", "Served"):
+        found.add_column(column, justify="right")
     for row in sums.rows():
-        table.add_row(*row)
-    for line in sums.false_rows():
-        table.add_row(*line)
-    return table
+        found.add_row(*row)
+    for line, *numbers in sums.false_rows():
+        wrong.add_row(line, ", ".join(numbers))
+    return Group(found, wrong)
 
 
 def _compared(author: str, found: dict[str, Sums]) -> Table:
     """Detection and strategy.md's literal rules, line by line."""
-    table = Table(title=f"{author}, compared", title_justify="left")
+    made = table(f"{author}, compared")
     names = sorted(name for name in found if f", {author}, " in name)
     for column in ("", *(name.replace(f", {author}, ", "\n") for name in names)):
-        table.add_column(column, justify="right" if column else "left")
+        made.add_column(column, justify="right" if column else "left")
     for row in zip(LINES, *(found[name].summary() for name in names), strict=True):
-        table.add_row(*row)
-    return table
+        made.add_row(*row)
+    return made
 
 
 def _numbers(text: str) -> list[int]:

@@ -14,9 +14,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from twinguard import config
+from twinguard.cli.scale_output import table
 from twinguard.errors import Misconfigured
 from twinguard.policy import Channel, Day, Environment, Policy, Slot, Threshold
 
@@ -220,13 +220,13 @@ def _print_json(found: tuple[Checked, ...], refusals: tuple[str, ...]) -> None:
 
 
 def _print_table(policies: tuple[Policy, ...]) -> None:
-    table = Table(title=f"{len(policies)} policies, all valid", title_justify="left")
+    made = table(f"{len(policies)} policies, all valid")
     for heading in SHORT_HEADINGS:
-        table.add_column(heading, no_wrap=heading == HEADINGS[0])
+        made.add_column(heading, no_wrap=heading == HEADINGS[0], overflow="fold")
     for policy in policies:
         cells = dict(zip(HEADINGS, row(policy), strict=True))
-        table.add_row(*(cells[heading] for heading in SHORT_HEADINGS))
-    Console().print(table)
+        made.add_row(*(cells[heading] for heading in SHORT_HEADINGS))
+    Console().print(made)
 
 
 if __name__ == "__main__":
