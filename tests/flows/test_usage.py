@@ -66,6 +66,7 @@ def test_a_theft_spread_over_instances_is_blocked_and_told(tmp_path, project, re
         lines = [json.loads(line) for line in (tmp_path / f"{USAGE}.log").read_text().splitlines()]
 
     assert theft["level"] == "CRITICAL"
-    assert theft["sources"][AWAY]["requests"] == 40
+    # The page may be out before the last batch is counted, and nothing is counted twice.
+    assert 20 <= theft["sources"][AWAY]["requests"] <= 40
     assert f"API key {KEY_ID}: CRITICAL" in stage.heard()["sms"][0]
     assert {line["outcome"] for line in lines if line.get("event") == USAGE} == {"done"}
