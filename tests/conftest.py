@@ -20,11 +20,13 @@ settings.load_profile("unhurried")  # how fast a busy machine is decides no test
 
 @pytest.fixture(autouse=True)
 def as_loud_as_before() -> Iterator[None]:
-    """A command that runs inside a test may quieten its logs, but not those of the next test."""
-    logger = logging.getLogger("twinguard")
-    level = logger.level
+    """A command that runs inside a test may say where its logs go, but not those of the next."""
+    loggers = [logging.getLogger(), logging.getLogger("twinguard")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
     yield
-    logger.setLevel(level)
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
