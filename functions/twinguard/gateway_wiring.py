@@ -31,11 +31,12 @@ from twinguard.decide.restraints import Restraint
 from twinguard.decide.stops import stop
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
+from twinguard.keyring import Keyring, Named
 from twinguard.llm.attempts import Attempts
 from twinguard.llm.batch_api import BatchApi
 from twinguard.llm.budgets import budgets_of
 from twinguard.llm.cache import open_cache
-from twinguard.llm.doorkeeper import Doorkeeper
+from twinguard.llm.doorkeeper import SECONDS, Doorkeeper
 from twinguard.llm.gateway import Gateway
 from twinguard.llm.gather import Gathering
 from twinguard.llm.ledger import Ledger, open_ledger
@@ -140,10 +141,12 @@ def parts_from(
         providers.close()
         teller.close()
 
-    def held_back(raw: str, now: float) -> Restraint | None:
-        return held.held(peppers.key_id(raw), now) if held else None
+    def held_back(named: Named, now: float) -> Restraint | None:
+        found = (held.held(one, now) for one in (named.id, *named.others)) if held else ()
+        return next(filter(None, found), None)
 
-    doorkeeper = Doorkeeper(keys, _now, known, held_back)
+    keyring = Keyring(keys, peppers, _now, SECONDS)
+    doorkeeper = Doorkeeper(keyring, policy.security, _now, known, held_back)
     return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
 
 

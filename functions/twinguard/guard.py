@@ -10,6 +10,7 @@ import logging
 import time
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.block_list import BlockList
 from twinguard.counters import Answer, Counters
@@ -19,7 +20,7 @@ from twinguard.decide.threats.values import Finding, ThreatLevel, Use
 from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Unavailable
 from twinguard.fuse import Fuse
-from twinguard.protection import OnFailure, Security
+from twinguard.protection import Security
 from twinguard.tallies import Tallies
 
 _log = logging.getLogger("twinguard")
@@ -28,7 +29,8 @@ _log = logging.getLogger("twinguard")
 class Verdict(Struct, frozen=True, kw_only=True):
     """What becomes of a request. `is_counted` says that the store took it into account.
 
-    `restraint` turns it away; `is_closed` says that nobody could tell and the policy refuses."""
+    `restraint` turns it away; `is_closed` says that nobody could tell and the policy refuses,
+    `is_nobodys` that the key has no name now, so that there is nothing to report."""
 
     restraint: Restraint | None = None
     retry_after: float = 0.0
@@ -36,6 +38,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     is_counted: bool = False
     is_closed: bool = False
+    is_nobodys: bool = False
 
     @property
     def passes(self) -> bool:
@@ -68,13 +71,20 @@ class Guard:
         """Stop following it."""
         self.blocks.close()
 
-    def known(self, use: Use) -> Verdict | None:
-        """A verdict that needs no store: the key is blocked, and this process knows."""
-        held = self.blocks.held(use.key_id, use.at.timestamp())
-        if held is None or held.curb is not Curb.BLOCK:
-            return None
-        self.tallies.add("refused_blocked")
-        return Verdict(restraint=held)
+    def known(self, use: Use, others: tuple[str, ...] = ()) -> Verdict | None:
+        """A verdict that needs no store: the key is blocked, and this process knows.
+
+        `others` are ids that the key has besides."""
+        for key_id in (use.key_id, *others):
+            held = self.blocks.held(key_id, use.at.timestamp())
+            if held is not None and held.curb is Curb.BLOCK:
+                self.tallies.add("refused_blocked")
+                return Verdict(restraint=held)
+        return None
+
+    def unchecked(self, use: Use) -> Verdict:
+        """The verdict on a key while nobody can say whose it is: the policy's."""
+        return replace(self._without(use), is_nobodys=True)
 
     def admit(self, use: Use) -> Verdict:
         """The verdict on a request; never raises."""
@@ -148,10 +158,7 @@ class Guard:
                 self.tallies.add("refused_throttled")
                 return Verdict(restraint=held, retry_after=seconds)
             served.add(max(at, served.bucket * MINUTE))
-        paths = self.security.closed_paths
-        is_closed = self.security.on_failure is OnFailure.CLOSED or any(
-            use.path == path or use.path.startswith(path.rstrip("/") + "/") for path in paths
-        )
+        is_closed = self.security.closes(use.path)
         self.tallies.add("failed_closed" if is_closed else "failed_open")
         return Verdict(is_closed=is_closed)
 

@@ -265,8 +265,8 @@ class Place:
         return keys.issue(Order(tenant=tenant), "e2e", "to test", now).raw
 
     def key_id(self, raw: str) -> str:
-        """What a key is called."""
-        return Peppers.read(self.settings).key_id(raw)
+        """What a customer's key is called, as `make keys` shows it."""
+        return raw.split("_")[2]
 
     def healthz(self) -> int:
         """What an application answers on a route that stays open."""

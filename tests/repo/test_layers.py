@@ -34,6 +34,7 @@ LAYERS = (
     ("redis_servers", "tallies", "usage"),
     ("guard", "reporter"),
     ("customer_keys", "key_records", "theft_records"),
+    ("keyring",),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
     ("env_files", "reconciliation", "reports"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`SecurityMiddleware`: strategy.md 12.2's, as a pure ASGI class for Starlette and FastAPI.
 
-A raw key becomes a key id in `_ids` and goes no further. Bodies are never touched, so streaming
+A raw key is named in `_named` and goes no further. Bodies are never touched, so streaming
 works as without it. What is decided is decided in `guard.py`."""
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from twinguard.decide.response import BLOCKED
 from twinguard.decide.restraints import Curb
 from twinguard.decide.threats.values import Use
 from twinguard.guard import Guard, Verdict
+from twinguard.keyring import Named
 from twinguard.places import Places
 from twinguard.reporter import Reporter
 from twinguard.usage import UsageEvent
@@ -30,6 +31,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Name: TypeAlias = str | Named
 
 _THREADS = 16
 _POLICY_VIOLATION = 1008
@@ -38,7 +40,7 @@ _POLICY_VIOLATION = 1008
 class SecurityMiddleware:
     """Turns stolen keys away, tells routes of suspicious ones, and reports what was used.
 
-    `key_id_of` turns a raw key into its id: `Peppers.key_id`, or a look-up of the application's,
+    `key_id_of` turns a raw key into its id: `Keyring.named`, or a look-up of the application's,
     which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
     `places` hears the client's country where the policy names the load balancer's header for it.
     Requests without a key pass: whether they may is the application's own question."""
@@ -48,7 +50,7 @@ class SecurityMiddleware:
         app: App,
         *,
         guard: Guard,
-        key_id_of: Callable[[str], str | Awaitable[str]],
+        key_id_of: Callable[[str], Name | Awaitable[Name]],
         reporter: Reporter | None = None,
         places: Places | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
@@ -77,15 +79,17 @@ class SecurityMiddleware:
         if scope["type"] not in {"http", "websocket"} or self._is_exempt(scope["path"]):
             await self.app(scope, receive, send)
             return
-        uses = await self._uses(scope)
-        if not uses:
+        shown = keys_in(scope["headers"])
+        if not shown:
             await self.app(scope, receive, send)
             return
-        if len(uses) > MOST_KEYS:
+        if len(shown) > MOST_KEYS:
             await _refuse(scope, send, 400, {"error": "send one API key"}, ())
             return
         self.guard.start()
-        verdicts = [await self._verdict(use) for use in uses]
+        named = [await self._named(raw) for raw in shown]
+        uses = self._uses(scope, named)
+        verdicts = [await self._verdict(*one) for one in zip(uses, named, strict=True)]
         for use, verdict in zip(uses, verdicts, strict=True):
             if not verdict.passes:
                 await self._turn_away(scope, send, use, verdict)
@@ -114,28 +118,27 @@ class SecurityMiddleware:
     def _is_exempt(self, path: str) -> bool:
         return path in self._exempt
 
-    async def _uses(self, scope: Scope) -> list[Use]:
+    async def _named(self, raw: str) -> Named:
+        """What a key is called, by whoever the application asks."""
+        found = self._key_id_of(raw)
+        name = found if isinstance(found, str | Named) else await found
+        return Named(name) if isinstance(name, str) else name
+
+    def _uses(self, scope: Scope, named: list[Named]) -> list[Use]:
         """What the request is, once for each key that it shows."""
-        headers = scope["headers"]
-        ids = await self._ids(headers)
-        if not ids:
-            return []
-        now = self._clock()
+        headers, now = scope["headers"], self._clock()
         address = address_of(headers, scope.get("client"), self._proxies)
         if self._places is not None and self._region:
             self._places.tell(address, text_of(headers, self._region))
         agent, path = text_of(headers, b"user-agent"), _plain(scope["path"])
-        return [Use(now, key_id, address, agent, path) for key_id in ids]
+        return [Use(now, one.id, address, agent, path) for one in named]
 
-    async def _ids(self, headers: list[tuple[bytes, bytes]]) -> list[str]:
-        """The ids of the keys in a request: the only place that sees a raw key."""
-        found = [self._key_id_of(raw) for raw in keys_in(headers)[: MOST_KEYS + 1]]
-        return [each if isinstance(each, str) else await each for each in found]
-
-    async def _verdict(self, use: Use) -> Verdict:
-        known = self.guard.known(use)
+    async def _verdict(self, use: Use, named: Named) -> Verdict:
+        known = self.guard.known(use, named.others)
         if known is not None:
             return known
+        if not named.is_sure:
+            return self.guard.unchecked(use)
         if self.guard.is_instant:
             return self.guard.admit(use)
         loop = asyncio.get_running_loop()
@@ -173,7 +176,7 @@ class SecurityMiddleware:
         self._report(use, verdict)
 
     def _report(self, use: Use, verdict: Verdict) -> None:
-        if self._reporter is None:
+        if self._reporter is None or verdict.is_nobodys:
             return
         is_shared = verdict.is_counted and self.guard.counters.is_shared
         event = UsageEvent(

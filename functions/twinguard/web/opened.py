@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from twinguard import state
 from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
+from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.threats.values import KeyFacts
 from twinguard.errors import Misconfigured
 from twinguard.guard import Guard
+from twinguard.keyring import Keyring
 from twinguard.peppers import Peppers
 from twinguard.places import open_places
 from twinguard.reporter import Reporter
 from twinguard.state.counters import Options, open_counters
 from twinguard.tallies import Tallies
-from twinguard.wiring import policy_from
+from twinguard.wiring import policy_from, required
 
 
 def protection(env: Mapping[str, str], keys: Iterable[KeyFacts] = ()) -> dict[str, Any]:
@@ -43,9 +46,14 @@ def protection(env: Mapping[str, str], keys: Iterable[KeyFacts] = ()) -> dict[st
     if topic:
         endpoint = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
         reporter = Reporter(TopicPublisher(endpoint), topic, tallies)
+    peppers = Peppers.read(env)
+    records = state.open_records(required(env, "TWINGUARD_RECORDS", "sqlite:///twinguard.db"))
+    customers = CustomerKeys(records, policy.environment, policy.retention, peppers)
+    keyring = Keyring(customers, peppers)
+    tallies.gauge("key_store_down", lambda: float(keyring.is_down()))
     return {
         "guard": Guard(open_counters(url, options), security, tallies),
-        "key_id_of": Peppers.read(env).key_id,
+        "key_id_of": keyring.named,
         "reporter": reporter,
         "places": places,
     }
