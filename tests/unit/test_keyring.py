@@ -12,15 +12,17 @@ from msgspec.structs import replace
 
 from guarding import Clock, Site
 from threats import AWAY, START, owned
+from twinguard import config, state
 from twinguard import keyring as module
-from twinguard import state
+from twinguard.cli.security_monitor import APISecurityMonitor
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.decide import customer_keys as rules
 from twinguard.decide.restraints import Curb, Restraint
-from twinguard.errors import Unavailable
+from twinguard.errors import Misconfigured, Unavailable
 from twinguard.keyring import Keyring
 from twinguard.peppers import Peppers
 from twinguard.policy import Environment, OnFailure, Retention, Security
+from twinguard.web.opened import protection
 
 OLD, NEW = "o" * 32, "n" * 32
 FOREIGN = "not-one-of-ours-abcd"
@@ -343,3 +345,45 @@ def test_a_key_itself_is_remembered_nowhere(house):
     house.status(raw)
 
     assert raw not in repr([vars(shelf) for shelf in (house.ring._good, house.ring._bad)])
+
+
+# --- from the settings ---------------------------------------------------------------------------
+
+
+def test_the_middleware_and_the_monitor_of_these_settings_call_a_key_the_same(
+    tmp_path, monkeypatch
+):
+    records = f"sqlite:///{tmp_path / 'records.db'}"
+    env = {
+        "TWINGUARD_POLICY": config.render(config.load(config.path_of(Environment.STAGING))),
+        "TWINGUARD_COUNTERS": "memory://",
+        "TWINGUARD_RECORDS": records,
+        "TWINGUARD_KEY_PEPPER": f"1:{OLD}",
+    }
+    keys = CustomerKeys(
+        state.open_records(records), Environment.STAGING, Retention(), Peppers({"1": OLD})
+    )
+    issued = keys.issue(Order(tenant="acme"), "ada", "new", START)
+    named = asyncio.run(protection(env)["key_id_of"](issued.raw))
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monitor = APISecurityMonitor("staging")
+    for one in owned(10):
+        monitor.check_all_threats(issued.raw, one.ip, one.user_agent, one.path, at=one.at)
+    for number in range(60):
+        at = START + dt.timedelta(days=10.3, seconds=5 * number)
+        found = monitor.check_all_threats(issued.raw, AWAY, "sqlmap/1.7", "/v1", at=at)
+
+    assert named.id == issued.key.id
+    assert {one.key_id for one in found} == {issued.key.id}
+
+
+def test_an_application_that_cannot_know_whose_keys_it_sees_does_not_start():
+    env = {
+        "TWINGUARD_POLICY": config.render(config.load(config.path_of(Environment.STAGING))),
+        "TWINGUARD_COUNTERS": "memory://",
+        "TWINGUARD_KEY_PEPPER": f"1:{OLD}",
+    }
+
+    with pytest.raises(Misconfigured, match="TWINGUARD_RECORDS is missing"):
+        protection(env)
