@@ -30,7 +30,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What becomes of a request. `is_counted` says that the store took it into account.
 
     `restraint` turns it away; `is_closed` says that nobody could tell and the policy refuses,
-    `is_nobodys` that the key has no name now, so that there is nothing to report."""
+    `is_silent` that the use is not reported: nobody can say whose it is, or it was already."""
 
     restraint: Restraint | None = None
     retry_after: float = 0.0
@@ -38,7 +38,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     is_counted: bool = False
     is_closed: bool = False
-    is_nobodys: bool = False
+    is_silent: bool = False
 
     @property
     def passes(self) -> bool:
@@ -84,7 +84,7 @@ class Guard:
 
     def unchecked(self, use: Use) -> Verdict:
         """The verdict on a key while nobody can say whose it is: the policy's."""
-        return replace(self._without(use), is_nobodys=True)
+        return replace(self._without(use), is_silent=True)
 
     def admit(self, use: Use) -> Verdict:
         """The verdict on a request; never raises."""

@@ -81,7 +81,9 @@ def e2e_policy(project: str) -> Policy:
         found,
         project=Project(id=project),
         openai=openai,
-        gateway=replace(found.gateway, tokens_per_minute=10_000_000),
+        gateway=replace(
+            found.gateway, tokens_per_minute=10_000_000, guarded_networks=("127.0.0.0/8",)
+        ),
         alerts=replace(found.alerts, storm=Storm(messages=1000)),
         security=replace(found.security, region_header="X-Client-Region", timeout_ms=2000),
         secrets={OPENAI_KEY: found.secrets[OPENAI_KEY]},

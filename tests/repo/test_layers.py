@@ -43,9 +43,9 @@ LAYERS = (
     ("schedule_flow", "theft_lifts"),
     ("pipeline",),
     ("waking", "wiring"),
-    ("gateway_wiring",),
     ("standins",),
     ("main", "web"),
+    ("gateway_wiring",),
     ("cli",),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""

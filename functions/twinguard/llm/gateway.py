@@ -31,6 +31,12 @@ __all__ = ["Gateway"]
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/healthz"
 _BITS = 96
+_CODES: Final = {
+    wire.BAD_REQUEST: "several_keys",
+    wire.FORBIDDEN: "key_blocked",
+    wire.BUSY: "requests_per_minute_exceeded",
+    wire.UNAVAILABLE: "unavailable",
+}
 _log = logging.getLogger("twinguard.gateway")
 
 
@@ -57,7 +63,7 @@ class Gateway:
             return
         if scope["type"] != "http":
             return
-        name = f"req_{secrets.token_hex(_BITS // 8)}"
+        name = _name()
         started = time.perf_counter()
         request = Request(scope, receive)
         try:
@@ -71,17 +77,16 @@ class Gateway:
             told = "something that is needed does not answer; try again in a moment"
             sorry = Refusal(wire.UNAVAILABLE, "unavailable", told, retry_after=5)
             status = await _refused(send, sorry, name)
-        if _log.isEnabledFor(logging.INFO):
-            ms = round(1000 * (time.perf_counter() - started), 1)
-            fields = {
-                "event": "gateway",
-                "request_id": name,
-                "key_id": request.key_id,
-                "path": request.path[:100],
-                "status": status,
-                "ms": ms,
-            }
-            _log.info("%s %d", request.path[:100], status, extra={"fields": fields})
+        _tell(request.path, request.key_id, status, name, started)
+
+    async def turn_away(
+        self, scope: Scope, send: Send, status: int, words: str, key_id: str, wait: int
+    ) -> None:
+        """Refuse a request that was not let through to here, as any other."""
+        name, started = _name(), time.perf_counter()
+        refusal = Refusal(status, _CODES[status], words, retry_after=wait or None)
+        await _refused(send, refusal, name)
+        _tell(scope["path"], key_id, status, name, started)
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
         endpoint = self._endpoints.get(request.path)
@@ -123,6 +128,24 @@ class Gateway:
                 await asyncio.shield(self._close())
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _name() -> str:
+    return f"req_{secrets.token_hex(_BITS // 8)}"
+
+
+def _tell(path: str, key_id: str, status: int, name: str, started: float) -> None:
+    """The log line of a request."""
+    if _log.isEnabledFor(logging.INFO):
+        fields = {
+            "event": "gateway",
+            "request_id": name,
+            "key_id": key_id,
+            "path": path[:100],
+            "status": status,
+            "ms": round(1000 * (time.perf_counter() - started), 1),
+        }
+        _log.info("%s %d", path[:100], status, extra={"fields": fields})
 
 
 async def _refused(send: Send, refusal: Refusal, name: str) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard.decide.response import BLOCKED
@@ -32,9 +33,19 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Name: TypeAlias = str | Named
+Refuse: TypeAlias = Callable[[Scope, Send, "Refused"], Awaitable[None]]
 
 _THREADS = 16
 _POLICY_VIOLATION = 1008
+
+
+class Refused(Struct, frozen=True):
+    """Why a request is turned away, whose key it showed, in how many seconds it may come again."""
+
+    status: int
+    words: str
+    key_id: str = ""
+    wait: int = 0
 
 
 class SecurityMiddleware:
@@ -43,6 +54,8 @@ class SecurityMiddleware:
     `key_id_of` turns a raw key into its id: `Keyring.named`, or a look-up of the application's,
     which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
     `places` hears the client's country where the policy names the load balancer's header for it.
+    `is_guarded` tells addresses of those who have guarded a request before they pass it on: it is
+    neither counted nor reported again. `refuse` answers instead of the application.
     Requests without a key pass: whether they may is the application's own question."""
 
     def __init__(
@@ -54,6 +67,8 @@ class SecurityMiddleware:
         reporter: Reporter | None = None,
         places: Places | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        is_guarded: Callable[[str], bool] = lambda _: False,
+        refuse: Refuse | None = None,
     ) -> None:
         if not isinstance(guard, Guard):
             raise TypeError("guard must be a Guard; web.opened.protection() makes the whole of it")
@@ -66,6 +81,8 @@ class SecurityMiddleware:
         self._places = places
         self._region = (guard.security.region_header or "").lower().encode()
         self._clock = clock
+        self._is_guarded = is_guarded
+        self._refuse = refuse or _refuse
         self._exempt = guard.security.exempt_paths
         self._proxies = guard.security.proxies
         self._threads: ThreadPoolExecutor | None = None
@@ -84,7 +101,7 @@ class SecurityMiddleware:
             await self.app(scope, receive, send)
             return
         if len(shown) > MOST_KEYS:
-            await _refuse(scope, send, 400, {"error": "send one API key"}, ())
+            await self._refuse(scope, send, Refused(400, "send one API key"))
             return
         self.guard.start()
         named = [await self._named(raw) for raw in shown]
@@ -100,11 +117,15 @@ class SecurityMiddleware:
         await self._serve(scope, receive, send, uses, verdicts)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the application's life on; when it ends, hand over what waits."""
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            await asyncio.to_thread(self.close)
+        """Pass the application's life on; hand over what waits before its end is told."""
+        self.guard.start()
+
+        async def ending(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await asyncio.to_thread(self.close)
+            await send(message)
+
+        await self.app(scope, receive, ending)
 
     def close(self) -> None:
         """Stop what runs beside the requests, after what is due was done."""
@@ -139,6 +160,8 @@ class SecurityMiddleware:
             return known
         if not named.is_sure:
             return self.guard.unchecked(use)
+        if self._is_guarded(use.ip):
+            return Verdict(is_silent=True)
         if self.guard.is_instant:
             return self.guard.admit(use)
         loop = asyncio.get_running_loop()
@@ -176,7 +199,7 @@ class SecurityMiddleware:
         self._report(use, verdict)
 
     def _report(self, use: Use, verdict: Verdict) -> None:
-        if self._reporter is None or verdict.is_nobodys:
+        if self._reporter is None or verdict.is_silent:
             return
         is_shared = verdict.is_counted and self.guard.counters.is_shared
         event = UsageEvent(
@@ -198,16 +221,16 @@ class SecurityMiddleware:
 
     async def _turn_away(self, scope: Scope, send: Send, use: Use, verdict: Verdict) -> None:
         if verdict.is_closed:
-            status, body, wait = 503, {"error": "the request cannot be checked now"}, 1
+            refused = Refused(503, "the request cannot be checked now", use.key_id, 1)
         elif verdict.restraint is not None and verdict.restraint.curb is Curb.BLOCK:
-            status, body, wait = 403, {"error": BLOCKED}, 0
+            refused = Refused(403, BLOCKED, verdict.restraint.key_id)
         else:
             wait = max(1, math.ceil(verdict.retry_after))
-            status, body = 429, {"error": f"this API key is slowed down; retry in {wait} seconds"}
-        extra = ((b"retry-after", str(wait).encode()),) if wait else ()
+            words = f"this API key is slowed down; retry in {wait} seconds"
+            refused = Refused(429, words, use.key_id, wait)
         if verdict.findings:  # what was refused for another reason is no use of the key
-            self._report(replace(use, status=status), verdict)
-        await _refuse(scope, send, status, body, extra)
+            self._report(replace(use, status=refused.status), verdict)
+        await self._refuse(scope, send, refused)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
@@ -215,26 +238,21 @@ class SecurityMiddleware:
         return self._threads
 
 
-async def _refuse(
-    scope: Scope,
-    send: Send,
-    status: int,
-    body: dict[str, str],
-    extra: tuple[tuple[bytes, bytes], ...],
-) -> None:
-    """Answer instead of the application; a websocket is closed before it opens."""
+async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
+    """A websocket is closed before it opens."""
     if scope["type"] == "websocket":
-        reason = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": body["error"]}
+        reason = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": refused.words}
         await send(reason)
         return
-    data = json.dumps(body).encode()
+    data = json.dumps({"error": refused.words}).encode()
+    wait = ((b"retry-after", str(refused.wait).encode()),) if refused.wait else ()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(data)).encode()),
         (b"cache-control", b"no-store"),
-        *extra,
+        *wait,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": data})
 
 
