@@ -94,7 +94,14 @@ class Site:
     """An application with the middleware in front, and a client beside it."""
 
     def __init__(
-        self, url="memory://", security=None, *, clock=None, timeout=2.0, key_id_of=PEPPERS.key_id
+        self,
+        url="memory://",
+        security=None,
+        *,
+        clock=None,
+        timeout=2.0,
+        key_id_of=PEPPERS.key_id,
+        **more,
     ) -> None:
         self.tallies = Tallies()
         counters = open_counters(url, Options(place_of=PLACES.get, timeout=timeout))
@@ -108,6 +115,7 @@ class Site:
             key_id_of=key_id_of,
             reporter=self.reporter,
             clock=self.clock,
+            **more,
         )
 
     async def get(self, path="/v1/chat/completions", key=KEY, ip="9.9.9.9", agent=None, **more):

@@ -150,6 +150,8 @@ def test_a_provider_of_ones_own_has_its_own_prices():
             "do not go together",
         ),
         ({"providers": {"local": Provider(endpoint="http://x")}}, "local is there already"),
+        ({"guarded_networks": ("10.8.0.1/28",)}, "10.8.0.1/28 is no range of addresses"),
+        ({"guarded_networks": ("fd00::/129",)}, "write it like 10.8.0.0/28"),
         ({"models": {"a": ServedModel(quality=5)}, "tasks": {"hard": 6}}, "the best has 5"),
     ],
 )
