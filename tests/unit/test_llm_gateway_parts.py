@@ -288,6 +288,7 @@ def test_without_a_folder_only_openai_has_a_key():
         ({}, "TWINGUARD_RECORDS is missing"),
         ({"TWINGUARD_RECORDS": "sqlite://"}, "TWINGUARD_KEY_PEPPER is missing"),
         ({"TWINGUARD_COUNTERS": "etcd://x"}, "TWINGUARD_COUNTERS"),
+        ({"TWINGUARD_COUNTERS": "firestore://p/(default)"}, "no ledger; set it to redis"),
         ({"TWINGUARD_CACHE": "etcd://x"}, "TWINGUARD_CACHE"),
         ({"OPENAI_ENDPOINT": "https://evil.example.com/v1"}, "OPENAI_ENDPOINT is for"),
         ({"TWINGUARD_LLM_FIXTURES": "/no/such/folder"}, "TWINGUARD_LLM_FIXTURES"),
