@@ -9,9 +9,9 @@ import datetime as dt
 import gc
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,9 +27,10 @@ from twinguard.decide.ledger import Scope as LedgerScope
 from twinguard.decide.llm_routes import route_of, served
 from twinguard.decide.rates import Unpriced
 from twinguard.decide.stops import stop
+from twinguard.decide.threats.values import Use
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
-from twinguard.keyring import Keyring
+from twinguard.keyring import Keyring, Named
 from twinguard.llm.attempts import Attempts
 from twinguard.llm.batch_api import BatchApi
 from twinguard.llm.budgets import budgets_of
@@ -144,21 +145,27 @@ def parts_from(
 
 
 def _guarded(gateway: Gateway, block: Block, options: Mapping[str, Any]) -> SecurityMiddleware:
-    """The gateway behind the guard that applications have, which refuses in OpenAI's shape."""
+    """The gateway behind the guard that applications have, which refuses in OpenAI's shape.
+
+    What is no customer's key is good for nothing here, so its use says nothing."""
     networks = [ip_network(text) for text in block.guarded_networks]
 
-    def is_guarded(address: str) -> bool:
-        try:
-            return any(ip_address(address) in network for network in networks)
-        except ValueError:
-            return False
+    def ignores(use: Use, named: Named) -> bool:
+        return not named.is_customers or _is_in(use.ip, networks)
 
     async def refuse(scope: Scope, send: Send, refused: Refused) -> None:
         await gateway.turn_away(
             scope, send, refused.status, refused.words, refused.key_id, refused.wait
         )
 
-    return SecurityMiddleware(gateway, **options, is_guarded=is_guarded, refuse=refuse)
+    return SecurityMiddleware(gateway, **options, ignores=ignores, refuse=refuse)
+
+
+def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    try:
+        return any(ip_address(address) in network for network in networks)
+    except ValueError:
+        return False
 
 
 def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:

@@ -30,7 +30,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What becomes of a request. `is_counted` says that the store took it into account.
 
     `restraint` turns it away; `is_closed` says that nobody could tell and the policy refuses,
-    `is_silent` that the use is not reported: nobody can say whose it is, or it was already."""
+    `is_silent` that there is nothing to report: nobody can say whose key it is, or needs to."""
 
     restraint: Restraint | None = None
     retry_after: float = 0.0

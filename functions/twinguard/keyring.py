@@ -47,6 +47,11 @@ class Named(Struct, frozen=True):
     is_sure: bool = True
     is_fresh: bool = True
 
+    @property
+    def is_customers(self) -> bool:
+        """True for a secret of a customer's key."""
+        return self.id == self.found.id
+
 
 class Keyring:
     """The keys of one environment, as one process has seen them. `seconds`: how long that counts.

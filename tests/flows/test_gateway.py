@@ -424,6 +424,28 @@ def test_without_the_store_of_keys_the_policy_says_whether_a_known_key_goes_on(
     assert [one.status_code for one in (first, *answers)] == [200, status, 503]
 
 
+def test_only_customers_keys_from_outside_guarded_networks_are_watched():
+    """A scanner's made-up keys are good for nothing here, and the application counts its own."""
+    body = {"model": MODEL, "messages": HELLO}
+    with gateways.running(gateways.policy(guarded_networks=("10.8.0.0/28",))) as gateway:
+        key = gateway.key()
+
+        def asked(address, raw):
+            headers = {"X-Forwarded-For": address}
+            answer = gateway.post("/v1/chat/completions", raw, json=body, headers=headers)
+            return answer.status_code, gateway.app.guard.tallies.read().get("admitted", 0)
+
+        seen = [
+            asked("203.0.113.9", "made-up"),
+            asked("203.0.113.9", key[:-4] + "0000"),
+            asked("10.8.0.3", key),
+            asked("203.0.113.9, 10.8.0.3", key),  # what the caller wrote himself is no address
+            asked("10.8.0.3, 203.0.113.9", key),
+        ]
+
+    assert seen == [(401, 0), (401, 0), (200, 0), (200, 0), (200, 1)]
+
+
 def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):
     records = f"sqlite:///{tmp_path / 'records.db'}"
     with gateways.running(settings={"TWINGUARD_RECORDS": records}) as gateway:

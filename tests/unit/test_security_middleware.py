@@ -244,8 +244,8 @@ def test_a_websocket_of_a_blocked_key_is_closed_before_it_opens(site):
     assert sent[0]["code"] == 1008
 
 
-def test_what_somebody_has_guarded_already_is_not_counted_or_reported_again():
-    site = Site(is_guarded=lambda address: address == HOME)
+def test_what_is_ignored_is_neither_counted_nor_reported_but_held_back_all_the_same():
+    site = Site(ignores=lambda use, _: use.ip == HOME)
     answers = [asyncio.run(site.get(ip=ip)).status_code for ip in (HOME, AWAY)]
     site.guard.blocks.note(Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp()))
     blocked = asyncio.run(site.get(ip=HOME)).status_code

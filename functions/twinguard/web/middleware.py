@@ -54,8 +54,8 @@ class SecurityMiddleware:
     `key_id_of` turns a raw key into its id: `Keyring.named`, or a look-up of the application's,
     which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
     `places` hears the client's country where the policy names the load balancer's header for it.
-    `is_guarded` tells addresses of those who have guarded a request before they pass it on: it is
-    neither counted nor reported again. `refuse` answers instead of the application.
+    What `ignores` says is only held back, neither counted nor reported. `refuse` answers instead
+    of the application.
     Requests without a key pass: whether they may is the application's own question."""
 
     def __init__(
@@ -67,7 +67,7 @@ class SecurityMiddleware:
         reporter: Reporter | None = None,
         places: Places | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
-        is_guarded: Callable[[str], bool] = lambda _: False,
+        ignores: Callable[[Use, Named], bool] = lambda _, __: False,
         refuse: Refuse | None = None,
     ) -> None:
         if not isinstance(guard, Guard):
@@ -81,7 +81,7 @@ class SecurityMiddleware:
         self._places = places
         self._region = (guard.security.region_header or "").lower().encode()
         self._clock = clock
-        self._is_guarded = is_guarded
+        self._ignores = ignores
         self._refuse = refuse or _refuse
         self._exempt = guard.security.exempt_paths
         self._proxies = guard.security.proxies
@@ -160,7 +160,7 @@ class SecurityMiddleware:
             return known
         if not named.is_sure:
             return self.guard.unchecked(use)
-        if self._is_guarded(use.ip):
+        if self._ignores(use, named):
             return Verdict(is_silent=True)
         if self.guard.is_instant:
             return self.guard.admit(use)
