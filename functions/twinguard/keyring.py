@@ -33,6 +33,7 @@ PATIENCE = 2.0
 """Seconds that a request waits for the store of keys."""
 
 _KEPT = 10_000
+_LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 class Named(Struct, frozen=True):
@@ -92,18 +93,25 @@ class Keyring:
         """The same, for who waits himself."""
         return self._known(raw) or self._asked(raw)
 
+    def forget(self, key_id: str) -> None:
+        """Ask anew whose secrets are this key's: one may have been rotated out meanwhile."""
+        self._good.expire(key_id)
+
     def is_down(self) -> bool:
         """True while the store of keys does not answer."""
         return self._fuse.is_blown
 
     def _known(self, raw: str) -> Named | None:
-        """What needs no store: what is no key of ours, and what was asked lately."""
+        """What needs no store: what was asked lately, and what is no key of ours."""
+        kept = self._kept(raw)
+        if kept is not None and self._clock() < kept.until:
+            return kept.named
         given = self._keys.given(raw)
-        if isinstance(given, Refusal):
-            return self._called(raw, given)
-        digest, now = _digest(raw), self._clock()
-        kept = self._good.get(digest) or self._bad.get(digest)
-        return kept.named if kept is not None and now < kept.until else None
+        return self._called(raw, given) if isinstance(given, Refusal) else None
+
+    def _kept(self, raw: str) -> _Kept | None:
+        digest = _digest(raw)
+        return self._good.get(digest) or self._bad.get(digest)
 
     def _asked(self, raw: str) -> Named:
         if not self._fuse.may_ask(time.monotonic()):
@@ -111,8 +119,11 @@ class Keyring:
         now = self._clock()
         try:
             found = self._keys.look_up(raw, now)
-        except (Unavailable, Misconfigured) as err:
+        except Unavailable as err:
             self._failed(str(err))
+            return self._without(raw)
+        except Misconfigured as err:  # this record, or the way to all of them
+            _log.error("a key cannot be looked up: %s", err)
             return self._without(raw)
         self._fuse.went_well()
         named, digest = self._called(raw, found), _digest(raw)
@@ -132,8 +143,7 @@ class Keyring:
 
     def _without(self, raw: str) -> Named:
         """What was known before; else nobody's, but blocked as the key that it claims to be."""
-        digest = _digest(raw)
-        if (kept := self._good.get(digest) or self._bad.get(digest)) is not None:
+        if (kept := self._kept(raw)) is not None:
             return replace(kept.named, is_fresh=False)
         given, digests = self._keys.given(raw), self._peppers.key_ids(raw)
         claimed = (given.id,) if isinstance(given, Presented) else ()
@@ -171,6 +181,13 @@ class _Shelf:
     def drop(self, digest: bytes) -> None:
         with self._lock:
             self._kept.pop(digest, None)
+
+    def expire(self, key_id: str) -> None:
+        """Let what is known of a key count only while the store cannot be asked."""
+        with self._lock:
+            for digest, kept in self._kept.items():
+                if kept.named.id == key_id:
+                    self._kept[digest] = replace(kept, until=_LONG_AGO)
 
 
 def _owner(found: CustomerKey | Refusal) -> str:

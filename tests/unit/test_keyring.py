@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
+import time
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from guarding import Clock, Site
 from threats import AWAY, START, owned
 from twinguard import config, state
 from twinguard import keyring as module
+from twinguard.block_list import BlockList
 from twinguard.cli.security_monitor import APISecurityMonitor
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.decide import customer_keys as rules
@@ -22,6 +24,7 @@ from twinguard.errors import Misconfigured, Unavailable
 from twinguard.keyring import Keyring
 from twinguard.peppers import Peppers
 from twinguard.policy import Environment, OnFailure, Retention, Security
+from twinguard.state.counters import open_counters
 from twinguard.web.opened import protection
 
 OLD, NEW = "o" * 32, "n" * 32
@@ -58,6 +61,7 @@ class House:
         self.keys = CustomerKeys(self.store, Environment.STAGING, Retention(), self.peppers)
         self.ring = Keyring(self.keys, self.peppers, self.clock)
         self.site = Site(security=security, clock=self.clock, key_id_of=self.ring.named)
+        self.site.guard.blocks.before_lift = self.ring.forget
 
     def renewed(self):
         """The same after a new pepper came, in a process that begins anew."""
@@ -71,12 +75,9 @@ class House:
         return self.keys.rotate(key_id, overlap, "ada", "quarterly", self.clock()).raw
 
     def hold(self, key_id, curb=Curb.BLOCK):
-        self.site.guard.counters.restrain(
-            Restraint(key_id=key_id, curb=curb, since=self.clock().timestamp())
-        )
-        self.site.guard.blocks.note(
-            Restraint(key_id=key_id, curb=curb, since=self.clock().timestamp())
-        )
+        held = Restraint(key_id=key_id, curb=curb, since=self.clock().timestamp())
+        self.site.guard.counters.restrain(held)
+        self.site.guard.blocks.note(held)  # as if it was pushed
 
     def status(self, raw, path="/v1/chat/completions", **more):
         return asyncio.run(self.site.get(path, key=raw, **more)).status_code
@@ -151,6 +152,27 @@ def test_an_old_secret_cannot_get_the_new_one_blocked(house):
 
     assert house.status(fresh) == 200
     assert house.ring.name(stolen).id != key_id
+
+
+def test_once_a_block_is_lifted_the_secret_that_was_replaced_is_nobodys_at_once(house):
+    """However lately it was looked up: else the thief had the owner blocked again."""
+    key_id, stolen = house.issue()
+    assert house.status(stolen) == 200
+    house.hold(key_id)
+    house.rotate(key_id, dt.timedelta(0))
+    house.hold(key_id, Curb.NONE)
+
+    assert house.ring.name(stolen).id != key_id
+
+
+def test_a_block_that_is_missing_when_all_are_read_anew_was_lifted_too():
+    heard = []
+    blocks = BlockList(open_counters("memory://"))
+    blocks.before_lift = heard.append
+    blocks.note(Restraint(key_id="k", curb=Curb.BLOCK, since=0.0))
+    blocks._replace((), begun=time.monotonic())
+
+    assert (heard, len(blocks)) == (["k"], 0)
 
 
 def test_who_only_claims_an_id_neither_has_it_nor_harms_who_does(house):
@@ -324,6 +346,18 @@ def test_a_store_that_does_not_answer_is_soon_left_alone(house):
 
     assert house.store.asked <= 4
     assert house.ring.is_down()
+
+
+def test_a_key_whose_record_cannot_be_read_puts_out_nobody_else(house):
+    broken, raw = house.issue()
+    other, shown = house.issue()
+    stored = house.store.get("customer_keys", broken)
+    house.store.put("customer_keys", broken, stored.value | {"scopes": 7}, stored.version)
+    for _ in range(5):
+        house.status(raw)
+
+    assert not house.ring.name(raw).is_sure
+    assert house.ring.name(shown).id == other
 
 
 def test_a_store_that_is_slow_does_not_make_requests_wait_for_it(house, monkeypatch):

@@ -57,8 +57,10 @@ def protected(
         endpoint = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
         reporter = Reporter(TopicPublisher(endpoint), topic, tallies)
     tallies.gauge("key_store_down", lambda: float(keyring.is_down()))
+    guard = Guard(open_counters(env["TWINGUARD_COUNTERS"], options), security, tallies)
+    guard.blocks.before_lift = keyring.forget
     return {
-        "guard": Guard(open_counters(env["TWINGUARD_COUNTERS"], options), security, tallies),
+        "guard": guard,
         "key_id_of": keyring.named,
         "reporter": reporter,
         "places": places,
