@@ -229,8 +229,11 @@ def test_a_websocket_of_a_blocked_key_is_closed_before_it_opens(site):
     async def hello(socket):
         await socket.accept()
 
+    async def in_http(*_):
+        raise AssertionError("a websocket takes no answer of HTTP")
+
     app = Starlette(routes=[WebSocketRoute("/ws", hello)])
-    middleware = SecurityMiddleware(app, guard=site.guard, key_id_of=PEPPERS.key_id)
+    middleware = SecurityMiddleware(app, guard=site.guard, key_id_of=PEPPERS.key_id, refuse=in_http)
     site.guard.counters.restrain(Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp()))
     sent = []
 

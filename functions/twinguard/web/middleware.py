@@ -54,8 +54,8 @@ class SecurityMiddleware:
     `key_id_of` turns a raw key into its id: `Keyring.named`, or a look-up of the application's,
     which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
     `places` hears the client's country where the policy names the load balancer's header for it.
-    What `ignores` says is only held back, neither counted nor reported. `refuse` answers instead
-    of the application.
+    What `ignores` says is only held back, neither counted nor reported. `refuse` answers HTTP
+    instead of the application, in its own shape.
     Requests without a key pass: whether they may is the application's own question."""
 
     def __init__(
@@ -101,7 +101,7 @@ class SecurityMiddleware:
             await self.app(scope, receive, send)
             return
         if len(shown) > MOST_KEYS:
-            await self._refuse(scope, send, Refused(400, "send one API key"))
+            await self._end_here(scope, send, Refused(400, "send one API key"))
             return
         self.guard.start()
         named = [await self._named(raw) for raw in shown]
@@ -230,7 +230,15 @@ class SecurityMiddleware:
             refused = Refused(429, words, use.key_id, wait)
         if verdict.findings:  # what was refused for another reason is no use of the key
             self._report(replace(use, status=refused.status), verdict)
-        await self._refuse(scope, send, refused)
+        await self._end_here(scope, send, refused)
+
+    async def _end_here(self, scope: Scope, send: Send, refused: Refused) -> None:
+        """Answer instead of the application; a websocket is closed before it opens."""
+        if scope["type"] == "http":
+            await self._refuse(scope, send, refused)
+            return
+        reason = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": refused.words}
+        await send(reason)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
@@ -238,12 +246,7 @@ class SecurityMiddleware:
         return self._threads
 
 
-async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
-    """A websocket is closed before it opens."""
-    if scope["type"] == "websocket":
-        reason = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": refused.words}
-        await send(reason)
-        return
+async def _refuse(_: Scope, send: Send, refused: Refused) -> None:
     data = json.dumps({"error": refused.words}).encode()
     wait = ((b"retry-after", str(refused.wait).encode()),) if refused.wait else ()
     headers = [
