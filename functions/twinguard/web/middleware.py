@@ -86,7 +86,6 @@ class SecurityMiddleware:
         self._exempt = guard.security.exempt_paths
         self._proxies = guard.security.proxies
         self._threads: ThreadPoolExecutor | None = None
-        self._later: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one websocket, or the life of the application."""
