@@ -48,15 +48,13 @@ def pages(repository: Path) -> dict[str, Page]:
     return {source: page(repository, source) for source in sources(repository)}
 
 
-def groups(repository: Path, found: Mapping[str, Page]) -> tuple[Group, ...]:
-    """What the menu shows: the front page's headings, and the pages each is the first to link."""
-    taken, made = {FRONT}, []
+def groups(repository: Path) -> tuple[Group, ...]:
+    """What the menu shows: the front page's headings that have a list of pages, and these pages."""
+    made = []
     for part in (repository / FRONT).read_text(encoding="utf-8").split("\n## ")[1:]:
         name, _, text = part.partition("\n")
-        links = (target_of(FRONT, link)[0] for link in re.findall(r"\]\(([^)\s]+)\)", text))
-        here = tuple(dict.fromkeys(link for link in links if link in found and link not in taken))
-        taken.update(here)
-        if here:
+        links = re.findall(r"^- \[[^]]*\]\(([^)\s]+)\)", text, re.MULTILINE)
+        if here := tuple(target_of(FRONT, link)[0] for link in links):
             made.append(Group(name, here))
     return tuple(made)
 
@@ -86,7 +84,7 @@ def build(repository: Path, folder: Path) -> int:
     if wrong := faults(repository, found):
         raise Misconfigured("\n".join(wrong))
     template = _template()
-    menu = groups(repository, found)
+    menu = groups(repository)
     shutil.rmtree(folder, ignore_errors=True)
     for shown in found.values():
         path = folder / shown.place

@@ -14,8 +14,8 @@ from twinguard.errors import Misconfigured
 LETTER = 6.7
 """The width of an average letter of the text below, in pixels."""
 
-LINE, STEP, MARGIN, PADDING, TEXT_GAP = 17, 44, 12, 12, 26
-NARROWEST = 120
+LINE, STEP, MARGIN, PADDING, TEXT_GAP = 17, 44, 10, 10, 24
+NARROWEST = 92
 
 _PARTICIPANT = re.compile(r"participant (?P<id>\w+) as (?P<label>.+)")
 _MESSAGE = re.compile(r"(?P<source>\w+)(?P<arrow>--?>>)(?P<target>\w+): (?P<text>.+)")
@@ -129,7 +129,7 @@ def _beyond(sequence: Sequence, name: str) -> float:
 
 
 def _columns(sequence: Sequence) -> dict[str, int]:
-    """Where each participant stands: far enough apart for the boxes and for every text between."""
+    """Where each participant stands: far enough apart for the boxes and for every message."""
     names = [*sequence.participants]
     order = {name: number for number, name in enumerate(names)}
     at = [MARGIN + _half(sequence.participants[names[0]])]
@@ -139,7 +139,7 @@ def _columns(sequence: Sequence) -> dict[str, int]:
         x = at[-1] + max(boxes + MARGIN, _beyond(sequence, before) + MARGIN)
         for step in sequence.steps:
             first, last = sorted(order[end] for end in _ends(step))
-            if last == number and first < last:
+            if isinstance(step, Message) and last == number and first < last:
                 x = max(x, at[first] + _width(step.text) + TEXT_GAP)
         at.append(x)
     return {name: round(x) for name, x in zip(names, at, strict=True)}
