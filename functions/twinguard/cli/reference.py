@@ -14,10 +14,10 @@ from typing import Annotated
 import typer
 
 from twinguard import config
-from twinguard.cli import reference_commands, reference_policy, reference_signals
+from twinguard.cli import reference_commands, reference_policy, reference_signals, running_costs
 from twinguard.cli.exits import exiting
 from twinguard.errors import Misconfigured
-from twinguard.policy import Environment
+from twinguard.policy import Environment, Policy
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BEGIN, END = "<!-- reference: begin, written by make schema -->", "<!-- reference: end -->"
@@ -41,10 +41,17 @@ def _with(path: Path, text: str) -> str:
     return _BETWEEN.sub(lambda _: f"{BEGIN}\n{text}\n{END}", document)
 
 
-def _policy(repository: Path) -> str:
+def _policies(repository: Path) -> tuple[Policy, ...]:
     folder = repository / "environments"
-    policies = tuple(config.load(folder / one.value / "policy.yaml") for one in Environment)
-    return reference_policy.markdown(policies)
+    return tuple(config.load(folder / one.value / "policy.yaml") for one in Environment)
+
+
+def _policy(repository: Path) -> str:
+    return reference_policy.markdown(_policies(repository))
+
+
+def _running_costs(repository: Path) -> str:
+    return running_costs.markdown(_policies(repository))
 
 
 def _commands(repository: Path) -> str:
@@ -85,6 +92,7 @@ LISTS: Mapping[str, Callable[[Path], str]] = {
     "reference-signals.md": reference_signals.markdown,
     "settings.md": _settings,
     "decisions.md": _decisions,
+    "running-costs.md": _running_costs,
 }
 
 
