@@ -34,6 +34,7 @@ ASSUMED = (
 LEFT_OUT = (
     "the application, the gateway and the models",
     "persistence and endpoints of Memorystore",
+    "older versions of records and of Terraform's state",
     "flow logs of the private network",
     "data that leaves the region",
     "builds beyond the free minutes",
