@@ -86,7 +86,7 @@ class Budget(Block, frozen=True, kw_only=True):
     amount: Annotated[
         Decimal | None, Meta(description="Per calendar month; leave out to watch without a cap.")
     ] = None
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="The account's.")] = "USD"
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="The payer's, as USD.")] = "USD"
     thresholds: tuple[Threshold, ...] = ()
     forecast: Annotated[tuple[Threshold, ...], Meta(description="They tell, and never cap.")] = ()
     cap: Cap = Cap(enabled=False)

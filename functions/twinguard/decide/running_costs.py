@@ -11,9 +11,10 @@ from decimal import Decimal
 from msgspec import Struct
 
 from twinguard.decide import running_prices as prices
+from twinguard.decide.health_delivery import REQUIRED
 from twinguard.decide.run_prices import MONTH_HOURS
 from twinguard.decide.running_prices import Price
-from twinguard.policy import Channel, Environment, Policy, Slot
+from twinguard.policy import Environment, Policy, Slot
 
 DAYS, HOUR = Decimal("30.4"), 3600
 GIB = Decimal(1024**3)
@@ -41,9 +42,6 @@ BYTES_A_USE, BYTES_A_LINE, LEAST_BYTES = 400, 900, 1000
 LISTENING_HOURS = 200
 """Hours a month in which instances ask Firestore for blocks once a second, without counters."""
 
-SETTINGS = {Channel.EMAIL: 3, Channel.SLACK: 1, Channel.SMS: 4, Channel.PAGERDUTY: 1}
-"""Secrets that a channel cannot do without; a test compares them with Terraform's."""
-
 STARTS = 2000
 """Starts of instances a month, each of which reads its secrets."""
 
@@ -51,6 +49,9 @@ EXPORT_GIB, EXPORT_READS = 1, 60
 RECORDS_GIB = Decimal("0.1")
 IMAGE_GIB = Decimal("0.2")
 KEPT_IMAGES = 5
+_PLAIN = "SECURITY_EMAIL"
+"""What a channel needs and no secret holds."""
+
 CONDITIONS = 2 * ENTRY_POINTS + 4
 """Dead letters and errors of each function, silence (two), late blocks, refused callers."""
 
@@ -169,7 +170,7 @@ def _counters(policy: Policy) -> Iterator[Line | Unpriced]:
 
 def _secrets(policy: Policy) -> Iterator[Line]:
     routed = {channel for channels in policy.alerts.routes.values() for channel in channels}
-    settings = sum(SETTINGS[channel] for channel in routed)
+    settings = len({name for channel in routed for name in REQUIRED[channel]} - {_PLAIN})
     turns = sum((DAYS / one.rotation_days for one in policy.secrets.values()), Decimal(0))
     # An old version is paid for until it is destroyed: a day of overlap, a week at most.
     yield Line(
