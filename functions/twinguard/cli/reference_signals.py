@@ -10,8 +10,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinguard.cli.reference_policy import table
+from twinguard.cli.reference_policy import NONE, table
+from twinguard.decide.ledger import Reason
+from twinguard.decide.llm_requests import Mistake
 from twinguard.errors import Misconfigured
+from twinguard.llm import wire
 
 _METRIC = re.compile(
     r'resource "google_logging_metric" .*?name += "\$\{local\.name\}-(?P<name>[a-z-]+)".*?'
@@ -68,6 +71,9 @@ def markdown(repository: Path) -> str:
             table(("outcome", "what it means"), [(f"`{n}`", told) for n, told in OUTCOMES.items()]),
             "## Lines that say something is wrong",
             table(("level", "line", "from"), complaints(functions)),
+            "## What the gateway refuses with",
+            "[The gateway](gateway.md) says what helps; a dash: the status depends on the case.",
+            table(("code", "status", "from"), refusals(functions)),
         )
     )
 
@@ -93,6 +99,30 @@ def complaints(functions: Path) -> list[tuple[str, str, str]]:
         if re.search("[a-z]", text.replace("%s", ""))
     }
     return [(levels[level], text, f"`{place}`") for level, text, place in sorted(found)]
+
+
+def refusals(functions: Path) -> list[tuple[str, str, str]]:
+    """Code, status and file of each answer of the gateway's that is an error."""
+    usual = wire.Refusal.of(Mistake(""))
+    found = {(usual.code, str(usual.status), "llm/wire.py")}
+    found |= {(reason.value, NONE, "decide/ledger.py") for reason in Reason}
+    for path in [*functions.rglob("llm/*.py"), *functions.rglob("llm_*.py")]:
+        place = path.relative_to(functions).as_posix().removeprefix("twinguard/")
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                found |= {(code, status, place) for code, status in _refused(node)}
+    return [(f"`{code}`", status, f"`{place}`") for code, status, place in sorted(found)]
+
+
+def _refused(node: ast.Call) -> Iterator[tuple[str, str]]:
+    """The code and the status of what a call makes, where it is an error for a client."""
+    made = ast.unparse(node.func).rpartition(".")[2]
+    if made in {"Refusal", "Failed"} and len(node.args) > 1:
+        status = ast.unparse(node.args[0]).rpartition(".")[2]
+        yield from ((code, str(getattr(wire, status, NONE))) for code in _texts(node.args[1]))
+    elif made == "Mistake":
+        for code in (code for argument in node.args[2:] for code in _texts(argument)):
+            yield code, str(wire.Refusal.of(Mistake("", None, code)).status)
 
 
 def _calls(functions: Path) -> Iterator[tuple[str, str, str, ast.expr]]:
