@@ -63,11 +63,9 @@ def _settings(repository: Path) -> str:
     document = (repository / "docs" / "settings.md").read_text(encoding="utf-8")
     described = set(_DESCRIBED.findall(_BETWEEN.sub("", document)))
     readers = dict[str, set[str]]()
-    for path in (repository / "functions").rglob("*.py"):
-        place = path.relative_to(repository / "functions").as_posix().removeprefix("twinguard/")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Constant) and node.value in described:
-                readers.setdefault(str(node.value), set()).add(place)
+    for place, node in reference_signals.nodes(repository / "functions"):
+        if isinstance(node, ast.Constant) and node.value in described:
+            readers.setdefault(str(node.value), set()).add(place)
     rows = [
         (f"`{name}`", ", ".join(f"`{place}`" for place in sorted(readers.get(name, ()))) or "tests")
         for name in sorted(described)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from twinguard.cli.reference_policy import NONE, table
@@ -21,7 +22,6 @@ _METRIC = re.compile(
     r'description += "(?P<words>[^"]+)"',
     re.DOTALL,
 )
-_SEVERITY = re.compile(r'severity += "(\w+)"')
 
 NUMBERS = {
     "admitted": "Requests that were let through.",
@@ -106,11 +106,9 @@ def refusals(functions: Path) -> list[tuple[str, str, str]]:
     usual = wire.Refusal.of(Mistake(""))
     found = {(usual.code, str(usual.status), "llm/wire.py")}
     found |= {(reason.value, NONE, "decide/ledger.py") for reason in Reason}
-    for path in [*functions.rglob("llm/*.py"), *functions.rglob("llm_*.py")]:
-        place = path.relative_to(functions).as_posix().removeprefix("twinguard/")
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                found |= {(code, status, place) for code, status in _refused(node)}
+    for place, node in nodes(functions):
+        if isinstance(node, ast.Call) and re.match(r"(decide/)?llm[/_]", place):
+            found |= {(code, status, place) for code, status in _refused(node)}
     return [(f"`{code}`", status, f"`{place}`") for code, status, place in sorted(found)]
 
 
@@ -127,11 +125,20 @@ def _refused(node: ast.Call) -> Iterator[tuple[str, str]]:
 
 def _calls(functions: Path) -> Iterator[tuple[str, str, str, ast.expr]]:
     """Calls of methods: the file, the method, what it is called on, the first argument."""
-    for path in sorted(functions.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                place = path.relative_to(functions).as_posix().removeprefix("twinguard/")
-                yield place, node.func.attr, ast.unparse(node.func.value), node.args[0]
+    for place, node in nodes(functions):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            yield place, node.func.attr, ast.unparse(node.func.value), node.args[0]
+
+
+@cache
+def nodes(functions: Path) -> tuple[tuple[str, ast.AST], ...]:
+    """Every node of the product's code with its file, read once."""
+    return tuple(
+        (path.relative_to(functions).as_posix().removeprefix("twinguard/"), node)
+        for path in sorted(functions.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, (ast.Call, ast.Constant))
+    )
 
 
 def _texts(node: ast.expr) -> Iterator[str]:

@@ -65,7 +65,6 @@ def faults(repository: Path, found: Mapping[str, Page]) -> tuple[str, ...]:
     for source, shown in found.items():
         for link in filter(lambda link: not is_outside(link), shown.links):
             target, anchor = target_of(source, link)
-            target = FRONT if target == "README.md" else target
             reached.add(target)
             if target in found:
                 if anchor and anchor not in {heading.anchor for heading in found[target].headings}:

@@ -12,14 +12,12 @@ from functools import cache
 from html import escape
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from twinguard.cli import site_pictures
 from twinguard.errors import Misconfigured
-
-if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
-    from markdown_it.token import Token
 
 SOURCES = ("docs/**/*.md", "CONTRIBUTING.md", "CHANGELOG.md", "terraform/**/README.md")
 FRONT = "docs/index.md"
@@ -54,7 +52,7 @@ class Page:
 
 def place_of(source: str) -> str:
     """Where a document or picture of the repository lies in the site."""
-    path = PurePosixPath("docs/index.md" if source == "README.md" else source)
+    path = PurePosixPath(source)
     inside = path.relative_to("docs") if path.is_relative_to("docs") else path
     if inside.name == "README.md":
         inside = inside.with_name("index.md")
@@ -68,11 +66,12 @@ def sources(repository: Path) -> tuple[str, ...]:
 
 
 def target_of(source: str, link: str) -> tuple[str, str]:
-    """The file in the repository that a link of a document leads to, and the anchor there."""
+    """The file in the repository that a link of a document leads to, and the anchor there.
+
+    The site's front page stands for README."""
     path, _, anchor = link.partition("#")
-    if not path:
-        return source, anchor
-    return os.path.normpath(PurePosixPath(source).parent / path), anchor
+    target = os.path.normpath(PurePosixPath(source).parent / path) if path else source
+    return FRONT if target == "README.md" else target, anchor
 
 
 def is_outside(link: str) -> bool:
@@ -112,8 +111,6 @@ def _figure(drawing: str) -> str:
 @cache
 def _reader() -> MarkdownIt:
     """CommonMark with GitHub's tables; HTML in a document is shown as text, but for comments."""
-    from markdown_it import MarkdownIt
-
     reader = MarkdownIt("commonmark", {"html": True}).enable("table")
     rules = reader.renderer.rules  # type: ignore[attr-defined]
     rules["html_inline"] = rules["html_block"] = _shown_html
