@@ -204,6 +204,7 @@ def test_nothing_is_drawn_beyond_the_edges():
     [
         ("flowchart LR\na-->b", "here: 'flowchart LR' is not drawn here; write a sequenceDiagram"),
         ("sequenceDiagram\nloop always", "here: cannot draw 'loop always'; write `participant"),
+        ("sequenceDiagram\na->>b: x; y", "here: 'a->>b: x; y' ends early on GitHub; write it"),
         ("sequenceDiagram\na->>b: x", "here: a, b takes part in nothing; add a participant"),
     ],
 )

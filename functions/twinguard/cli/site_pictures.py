@@ -57,6 +57,8 @@ def read(text: str, where: str) -> Sequence:
     participants: dict[str, tuple[str, ...]] = {}
     steps: list[Message | Note] = []
     for line in filter(None, rest):
+        if re.search("[;#]", line):
+            raise Misconfigured(f"{where}: {line!r} ends early on GitHub; write it without ; and #")
         if found := _PARTICIPANT.fullmatch(line):
             participants[found["id"]] = _lines(found["label"])
         elif found := _MESSAGE.fullmatch(line):
