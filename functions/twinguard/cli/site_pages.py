@@ -95,13 +95,9 @@ def page(repository: Path, source: str) -> Page:
         elif token.type == "fence" and token.info == "mermaid":
             drawn = site_pictures.read(token.content, f"{source}: {near.text}")
             token.type, token.content = "html_block", _figure(site_pictures.svg(drawn, near.text))
-    return Page(
-        source,
-        headings[0].text,
-        _reader().renderer.render(tokens, _reader().options, {}),
-        headings,
-        links,
-    )
+    html = _reader().renderer.render(tokens, _reader().options, {})
+    html = html.replace("<pre>", '<pre tabindex="0">')  # it scrolls, so a keyboard must reach it
+    return Page(source, headings[0].text, html, headings, links)
 
 
 def _figure(drawing: str) -> str:
