@@ -166,6 +166,22 @@ def test_lines_are_those_that_the_code_writes(tmp_path):
     assert reference_signals.numbers(tmp_path) == {"good", "bad", "found_…"}
 
 
+def test_events_are_those_that_terraform_listens_for():
+    """A metric of lines that nobody writes would watch nothing."""
+    folder = ROOT / "terraform" / "modules" / "observability"
+    text = "\n".join(path.read_text() for path in folder.glob("*.tf"))
+    heard = set(re.findall(r'jsonPayload\.event = \\"(\w+)\\"', text))
+    entry_points = set(
+        re.findall(r"^def (\w+)", (ROOT / "functions" / "main.py").read_text(), re.MULTILINE)
+    )
+
+    written = {name.strip("`") for name, *_ in reference_signals.events(ROOT / "functions")}
+
+    assert heard
+    assert heard <= written | entry_points
+    assert "the entry point's name" in written
+
+
 def test_outcomes_are_those_that_terraform_counts():
     logs = (ROOT / "terraform" / "modules" / "observability" / "logs.tf").read_text()
     counted = re.search(r"jsonPayload\.outcome = \((.*?)\)", logs)

@@ -67,8 +67,10 @@ def markdown(repository: Path) -> str:
             "## Numbers of a guarded process",
             table(("number", "what it is"), [(f"`{n}`", words) for n, words in NUMBERS.items()]),
             "## How an event ends",
-            "A function writes one line for each event: `event`, `environment`, `ms`, `outcome`.",
+            "A function writes one line for each event; what belongs to its outcome is in it.",
             table(("outcome", "what it means"), [(f"`{n}`", told) for n, told in OUTCOMES.items()]),
+            "## Lines with an event",
+            table(("event", "fields", "from"), events(functions)),
             "## Lines that say something is wrong",
             table(("level", "line", "from"), complaints(functions)),
             "## What the gateway refuses with",
@@ -86,6 +88,20 @@ def numbers(functions: Path) -> set[str]:
         if method in {"add", "gauge"} and of.endswith("tallies")
         for text in _texts(argument)
     }
+
+
+def events(functions: Path) -> list[tuple[str, str, str]]:
+    """Each `event` of a log line with the line's other fields, as far as they are written out."""
+    found = set()
+    for place, node in nodes(functions):
+        if not isinstance(node, ast.Dict) or place.startswith(("cli/", "standins/")):
+            continue
+        named = zip(node.keys, node.values, strict=True)
+        fields = {text: value for key, value in named if key for text in _texts(key)}
+        if event := fields.pop("event", None):
+            name = next((f"`{text}`" for text in _texts(event)), "the entry point's name")
+            found.add((name, ", ".join(f"`{field}`" for field in fields), f"`{place}`"))
+    return sorted(found)
 
 
 def complaints(functions: Path) -> list[tuple[str, str, str]]:
@@ -137,7 +153,7 @@ def nodes(functions: Path) -> tuple[tuple[str, ast.AST], ...]:
         (path.relative_to(functions).as_posix().removeprefix("twinguard/"), node)
         for path in sorted(functions.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, (ast.Call, ast.Constant))
+        if isinstance(node, (ast.Call, ast.Constant, ast.Dict))
     )
 
 
