@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from twinguard.cli import reference, reference_commands, reference_policy, reference_signals
+from twinguard.cli import markdown, reference, reference_commands, reference_signals
 from twinguard.errors import Misconfigured
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +141,7 @@ def test_every_key_of_the_schema_has_its_row():
 
 
 def test_a_bar_in_a_cell_is_no_border():
-    assert reference_policy.table(("a",), [("x|y",)]).splitlines()[-1] == "| x\\|y |"
+    assert markdown.table(("a",), [("x|y",)]).splitlines()[-1] == "| x\\|y |"
 
 
 # --- signals -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import typer
 from twinguard import config
 from twinguard.cli import reference_commands, reference_policy, reference_signals, running_costs
 from twinguard.cli.exits import exiting
+from twinguard.cli.markdown import table
 from twinguard.errors import Misconfigured
 from twinguard.policy import Environment, Policy
 
@@ -70,7 +71,7 @@ def _settings(repository: Path) -> str:
         (f"`{name}`", ", ".join(f"`{place}`" for place in sorted(readers.get(name, ()))) or "tests")
         for name in sorted(described)
     ]
-    return reference_policy.table(("variable", "named in"), rows)
+    return table(("variable", "named in"), rows)
 
 
 def _decisions(repository: Path) -> str:
@@ -81,7 +82,7 @@ def _decisions(repository: Path) -> str:
         lines.append(
             (f"[{title.removeprefix('# ')}](adr/{path.name})", status[1] if status else "")
         )
-    return reference_policy.table(("decision", "status"), lines)
+    return table(("decision", "status"), lines)
 
 
 LISTS: Mapping[str, Callable[[Path], str]] = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from twinguard.cli.reference_policy import NONE, table
+from twinguard.cli.markdown import NONE, table
 from twinguard.errors import Misconfigured
 
 _CHANGES = "0 done or planned, 1 something is left to do, 2 wrong usage, 3 no answer"
+_DOES = "0 done or planned, 2 wrong usage, 3 no answer"
 _TELLS = "0 told, 2 wrong usage, 3 no answer"
 _FINDS = "0 nothing found, 1 something found, 2 wrong usage, 3 something could not be checked"
 _TOOL = "0 fine, else what the tool ends with"
@@ -25,15 +26,10 @@ ENDS = {
     ),
     **dict.fromkeys(("scale-down-staging", "wake", "cost-optimize-dev"), _CHANGES),
     **dict.fromkeys(("rotate", "block-key", "rotations"), _CHANGES),
-    **dict.fromkeys(
-        ("budget-raise", "budget-rebuild", "unblock"), _TELLS.replace("told", "done or planned")
-    ),
-    **dict.fromkeys(
-        ("key-issue", "key-rotate", "key-disable", "key-enable", "key-delete"),
-        _TELLS.replace("told", "done or planned"),
-    ),
+    **dict.fromkeys(("budget-raise", "budget-rebuild", "unblock"), _DOES),
+    **dict.fromkeys(("key-issue", "key-rotate", "key-disable", "key-enable", "key-delete"), _DOES),
     **dict.fromkeys(("holds", "env", "budgets", "keys", "incident", "llm-usage"), _TELLS),
-    **dict.fromkeys(("cost-report", "plan-comment"), _TELLS.replace("told", "written")),
+    **dict.fromkeys(("cost-report", "plan-comment"), "0 written, 2 wrong usage, 3 no answer"),
     **dict.fromkeys(("baseline", "running-costs"), "0 told, 2 wrong usage"),
     **dict.fromkeys(("check-resources", "audit-verify", "audit-exposure"), _FINDS),
     "audit": "0 told, 2 wrong usage, 3 something could not be read",

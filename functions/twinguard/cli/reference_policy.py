@@ -6,15 +6,15 @@ Reads what it is handed. `reference.py` writes the document."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from twinguard import config
+from twinguard.cli.markdown import NONE, table
 from twinguard.errors import Misconfigured
 from twinguard.policy import Policy
 
 Schema = Mapping[str, Any]
-NONE = "-"
 LONGEST_VALUE = 60
 
 
@@ -155,11 +155,3 @@ def _cell(value: object) -> str:
     else:
         text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
-
-
-def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table; a bar in a cell is no border."""
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
-    )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from twinguard.cli.reference_policy import NONE, table
+from twinguard.cli.markdown import NONE, table
 from twinguard.decide.ledger import Reason
 from twinguard.decide.llm_requests import Mistake
 from twinguard.errors import Misconfigured

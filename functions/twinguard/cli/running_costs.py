@@ -16,7 +16,7 @@ from rich.console import Console
 from twinguard import config
 from twinguard.cli import scale_output
 from twinguard.cli.exits import exiting
-from twinguard.cli.reference_policy import table
+from twinguard.cli.markdown import table
 from twinguard.decide import running_costs, running_prices
 from twinguard.decide.running_costs import Line, Unpriced, estimate
 from twinguard.policy import Environment, Policy
