@@ -22,9 +22,10 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     `refused` is the restraint that turns it away, `retry_after` when it may come again (seconds, 0
     where waiting does not help), `rate` what a throttled key may do in a minute (0: not throttled).
-    `findings` is what the request showed."""
+    `findings` is what the request showed, `is_strange` that its key is not used to its like."""
 
     findings: tuple[Finding, ...] = ()
+    is_strange: bool = False
     refused: Restraint | None = None
     retry_after: float = 0.0
     rate: int = 0
@@ -47,7 +48,7 @@ class Counters(Protocol):
     def settle(self, use: Use) -> None:
         """Say how a request that was admitted has ended, by its status."""
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
+    def observe(self, use: Use) -> Answer:
         """Count a request that was served elsewhere, whatever holds its key back by now."""
 
     def restrain(self, restraint: Restraint) -> None:

@@ -66,7 +66,12 @@ def of(key, uses):
 
 
 def seen(counters, uses):
-    return [finding for one in uses for finding in counters.observe(one)]
+    return [finding for one in uses for finding in counters.observe(one).findings]
+
+
+def observed(watch, one):
+    """What a watch says of a use, as stores do."""
+    return Answer(findings=watch.observe(one), is_strange=watch.is_strange(one))
 
 
 def watched(uses):
@@ -115,7 +120,7 @@ def test_a_thief_with_several_keys_is_found_as_in_memory(opened):
 def test_several_instances_find_together_what_one_would_find(shared, key):
     uses = of(key, [*OWNED, *THEFT])
     instances = itertools.cycle([shared() for _ in range(3)])
-    found = [finding for one in uses for finding in next(instances).observe(one)]
+    found = [finding for one in uses for finding in next(instances).observe(one).findings]
 
     assert worst(found) >= ThreatLevel.HIGH.rank
     assert [one.threat_level for one in found] == sorted(
@@ -192,14 +197,14 @@ def test_redis_answers_as_memory_does_whatever_comes(shared, days, steps, accept
     uses = [*own, *told(steps, START + dt.timedelta(days=days, hours=3.5))]
     store, watch = shared(), Watch(place_of=PLACES.get)
     for number, one in enumerate(uses):
-        assert list(store.observe(one)) == list(watch.observe(one))
+        assert store.observe(one) == observed(watch, one)
         if accepts and number == len(own) + 20:
             lifted = Restraint(key_id="a", curb=Curb.NONE, since=0.0, is_owner=True)
             store.restrain(lifted)
             watch.accept("a")
 
     for name in {one.key_id for one in uses}:
-        assert store._known[name].base == watch.baseline(name)
+        assert store._baselines.known[name].base == watch.baseline(name)
 
 
 def test_a_small_bound_on_strangers_is_kept_as_in_memory(shared, key):
@@ -213,7 +218,7 @@ def test_a_small_bound_on_strangers_is_kept_as_in_memory(shared, key):
         for n in range(60)
     ]
     for one in [*of(key, OWNED), *many]:
-        assert list(store.observe(one)) == list(watch.observe(one))
+        assert store.observe(one) == observed(watch, one)
 
 
 # --- uses that have not ended yet ----------------------------------------------------------------
@@ -229,6 +234,14 @@ def test_what_is_admitted_and_settled_counts_like_what_is_observed(opened, key):
     assert found == watched(of(key, [*OWNED, *THEFT]))[0]
 
 
+def test_a_request_says_whether_its_key_is_used_to_the_like_of_it(opened, key):
+    store = opened()
+    seen(store, of(key, OWNED))
+    asked = [use(9.1, key_id=key), use(9.2, AWAY, "curl/8.1", key_id=key), use(9.3, key_id=key)]
+
+    assert [store.admit(one).is_strange for one in asked] == [False, True, False]
+
+
 def test_what_failed_in_the_end_teaches_nothing(shared, key):
     """A stranger who only ever fails must not become known by staying."""
     store = shared()
@@ -240,8 +253,8 @@ def test_what_failed_in_the_end_teaches_nothing(shared, key):
             store.settle(replace(one, status=401 if one.ip == RUNNER else 200))
     store.observe(use(16.0, key_id=key))
 
-    assert RUNNER not in store._known[key].base.typical_ips
-    assert HOME in store._known[key].base.typical_ips
+    assert RUNNER not in store._baselines.known[key].base.typical_ips
+    assert HOME in store._baselines.known[key].base.typical_ips
 
 
 def test_a_strangers_failures_are_counted_once_they_are_known(opened, key):
@@ -421,15 +434,15 @@ def test_an_hour_that_nobody_learned_from_is_handed_to_somebody_else(shared, key
     dying, other = shared(), shared()
     for one in uses[:-2]:
         dying.observe(one)
-    monkeypatch.setattr(dying, "_learn", lambda *_: (_ for _ in ()).throw(SystemExit))
+    monkeypatch.setattr(dying._baselines, "learn", lambda *_: (_ for _ in ()).throw(SystemExit))
     with pytest.raises(SystemExit):
         dying.observe(uses[-2])
     other.observe(uses[-2])
-    before = other._known[key].base.through
+    before = other._baselines.known[key].base.through
     for n in range(30):
         other.observe(replace(uses[-2], at=uses[-2].at + dt.timedelta(seconds=n)))
 
-    assert other._known[key].base.through == before + 1
+    assert other._baselines.known[key].base.through == before + 1
 
 
 def test_two_that_learn_at_once_learn_once(shared, key):
@@ -438,7 +451,9 @@ def test_two_that_learn_at_once_learn_once(shared, key):
     for one in uses:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda store, one=one: store.observe(one), stores))
-    base = max((store._known[key] for store in stores), key=lambda known: known.version).base
+    base = max(
+        (store._baselines.known[key] for store in stores), key=lambda known: known.version
+    ).base
 
     assert base.avg_requests_per_hour == pytest.approx(8.0)
     assert base.active == pytest.approx(47, abs=6)
@@ -447,13 +462,13 @@ def test_two_that_learn_at_once_learn_once(shared, key):
 def test_a_store_that_lost_everything_is_taught_again(shared, key):
     store = shared()
     seen(store, of(key, OWNED))
-    known = store._known[key].base
+    known = store._baselines.known[key].base
     store._calls._client().flushall()
     store.observe(use(9.01, key_id=key))
 
     other = shared()
     other.observe(use(9.02, key_id=key))
-    assert other._known[key].base == known
+    assert other._baselines.known[key].base == known
 
 
 def test_a_script_the_server_forgot_is_sent_again(shared, key):
@@ -461,7 +476,7 @@ def test_a_script_the_server_forgot_is_sent_again(shared, key):
     store.observe(use(0.1, key_id=key))
     store._calls._client().script_flush()
 
-    assert store.observe(use(0.2, key_id=key)) == ()
+    assert store.observe(use(0.2, key_id=key)) == Answer()
 
 
 def test_a_store_that_does_not_answer_is_unavailable_within_its_time():

@@ -88,7 +88,7 @@ def test_a_follower_hears_first_what_is_in_force_and_then_each_change(opened, ke
 def test_theft_is_found_in_the_memory_of_the_instance(key):
     one = RecordsCounters(MemoryRecords(), Options(place_of=PLACES.get))
     thefts = [use(9.3 + n * SECOND, AWAY, "curl/8.1", CALL) for n in range(20)]
-    found = [finding for call in [*owned(9), *thefts] for finding in one.observe(call)]
+    found = [finding for call in [*owned(9), *thefts] for finding in one.observe(call).findings]
 
     assert max(finding.threat_level.rank for finding in found) >= ThreatLevel.HIGH.rank
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
 from twinguard.decide.threats.memory import Watch
-from twinguard.decide.threats.values import Finding, Use
+from twinguard.decide.threats.values import Use
 from twinguard.decide.threats.window import Sliding
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MemoryCounters:
         with self._lock:
             held = self._held.get(use.key_id)
             if held is None:
-                return Answer(findings=self._watch.observe(use, is_open=True))
+                return self._counted(use, is_open=True)
             return self._admit_held(use, held)
 
     def settle(self, use: Use) -> None:
@@ -48,10 +48,10 @@ class MemoryCounters:
         with self._lock:
             self._watch.settle(use)
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
+    def observe(self, use: Use) -> Answer:
         """Count a request that was served elsewhere."""
         with self._lock:
-            return self._watch.observe(use)
+            return self._counted(use)
 
     def restrain(self, restraint: Restraint) -> None:
         """Hold a key back, or lift what does."""
@@ -94,7 +94,7 @@ class MemoryCounters:
     def _admit_held(self, use: Use, held: Restraint) -> Answer:
         at = use.at.timestamp()
         if not held.holds(at):
-            return Answer(findings=self._watch.observe(use, is_open=True))
+            return self._counted(use, is_open=True)
         if held.curb is Curb.BLOCK:
             return Answer(refused=held)
         served = self._served.setdefault(use.key_id, Sliding(MINUTE))
@@ -103,4 +103,8 @@ class MemoryCounters:
         if seconds:
             return Answer(refused=held, retry_after=seconds, rate=held.rate)
         served.add(at)
-        return Answer(findings=self._watch.observe(use, is_open=True), rate=held.rate)
+        return self._counted(use, is_open=True, rate=held.rate)
+
+    def _counted(self, use: Use, *, is_open: bool = False, rate: int = 0) -> Answer:
+        found = self._watch.observe(use, is_open=is_open)
+        return Answer(findings=found, is_strange=self._watch.is_strange(use), rate=rate)

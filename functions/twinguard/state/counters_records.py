@@ -16,7 +16,7 @@ import msgspec
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
-from twinguard.decide.threats.values import Finding, Use
+from twinguard.decide.threats.values import Use
 from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Conflict, Misconfigured, Unavailable
 from twinguard.ports import Records, Stored
@@ -63,7 +63,7 @@ class RecordsCounters:
         """Say how a request that was admitted has ended."""
         self._memory.settle(use)
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
+    def observe(self, use: Use) -> Answer:
         """Count a request that was served elsewhere."""
         return self._memory.observe(use)
 

@@ -53,6 +53,13 @@ class Episode:
         if len(self.failed_paths) < _FAILED_PATHS:
             self.failed_paths.add(path)
 
+    def fail_after_all(self, path: str) -> None:
+        """Count a failure of what was taken for a success."""
+        if self.succeeded:
+            self.succeeded -= 1
+            self.note_failure(path)
+            self.next_check = self.strange
+
 
 class Hot:
     """One key's state between two uses."""
@@ -131,6 +138,12 @@ class Hot:
         self.episode = Episode(at)
         return self.episode
 
+    def active_episode(self, at: float, rules: Rules) -> Episode | None:
+        """The run of strange use, while it goes on."""
+        episode = self.episode
+        is_active = episode is not None and at - episode.last <= rules.active_seconds
+        return episode if is_active else None
+
     def told_of(self, network: str, at: float) -> int:
         """The level at which a network was already told lately."""
         rank, since = self.told.get(network, (0, 0.0))
@@ -196,7 +209,7 @@ class Hot:
             "known_active": len(known),
             "is_old": is_old(self.base, self.facts),
         }
-        episode = self.episode
+        episode = self.active_episode(at, rules)
         if episode is None or not episode.strange:
             return Window(**plain)  # type: ignore[arg-type]
         return Window(

@@ -91,8 +91,9 @@ class Watch:
         seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
         if seen.is_idle:
             return
+        if use.status >= FAILED and hot.episode is not None and seen.is_strange:
+            hot.episode.fail_after_all(use.path[:CUT])
         if use.status >= FAILED:
-            self._failed_after_all(hot.episode, use, seen)
             return
         self._note_values(hot, seen, at)
         hot.bounded()
@@ -102,12 +103,14 @@ class Watch:
             hot.familiar[signature] = at
             self._neighbours.home(seen.source.address, use.key_id, hot.base)
 
-    def _failed_after_all(self, episode: Episode | None, use: Use, seen: Sighting) -> None:
-        if episode is None or not seen.is_strange or not episode.succeeded:
-            return
-        episode.succeeded -= 1
-        episode.note_failure(use.path[:CUT])
-        episode.next_check = episode.strange
+    def is_strange(self, use: Use) -> bool:
+        """True for a use that its key is not used to, once it was observed."""
+        hot = self._keys.get(use.key_id)
+        signature = (use.ip, use.user_agent, use.path)
+        if hot is None or signature in hot.familiar:
+            return False
+        seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+        return seen.is_strange and not seen.is_idle
 
     def rearm(self, key_id: str) -> None:
         """Forget what was said of a key, so that it is said again: somebody lifted its block."""
@@ -264,14 +267,8 @@ class Watch:
     ) -> tuple[Finding, ...]:
         if r60 > hot.alarm or r10 > hot.short:
             hot.alarm, hot.short = max(r60, hot.alarm) * 1.5, max(r10, hot.short) * 1.5
-        episode = hot.episode
-        if episode is not None and at - episode.last > self.rules.active_seconds:
-            hot.episode, kept = None, episode
-            window = hot.window(at, r60, r10, self.rules)
-            hot.episode = kept
-            episode = None
-        else:
-            window = hot.window(at, r60, r10, self.rules)
+        episode = hot.active_episode(at, self.rules)
+        window = hot.window(at, r60, r10, self.rules)
         found = assess(use, window, hot.base, self.rules)
         if found.level is None:
             return ()
