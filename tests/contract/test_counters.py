@@ -346,6 +346,35 @@ def test_a_follower_hears_first_what_is_in_force_and_then_each_change(opened, ke
     assert changes == (lifted,)
 
 
+def test_memory_forgets_what_is_over():
+    """A process that lives for months has throttled more keys than it could remember."""
+    store = open_counters("memory://", OPTIONS)
+    most = 0
+    for n in range(20_000):
+        key, at = f"key-{n}", START.timestamp() + n
+        store.restrain(throttled(key, START + dt.timedelta(seconds=n), until=at + 60))
+        store.admit(use((n + 1) * SECOND, key_id=key))
+        most = max(most, len(store._held), len(store._served))
+    store.restrain(throttled("last"))
+    store.admit(use(1, key_id="last"))
+    store.restrain(blocked("last"))
+
+    assert most <= 1_001
+    assert "last" in store._held
+    assert "last" not in store._served
+
+
+def test_a_throttle_that_is_over_and_a_lifted_one_leave_nothing():
+    store = open_counters("memory://", OPTIONS)
+    for key in ("over", "lifted"):
+        store.restrain(throttled(key, until=START.timestamp() + 60))
+        store.admit(use(SECOND, key_id=key))
+    store.admit(use(61 * SECOND, key_id="over"))
+    store.restrain(Restraint(key_id="lifted", curb=Curb.NONE, since=START.timestamp()))
+
+    assert (store._held, store._served) == ({}, {})
+
+
 def test_who_says_it_was_the_owner_ends_the_suspicion(opened, key):
     store = opened()
     seen(store, of(key, [*OWNED, *THEFT]))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from twinguard.state.counters import Options
 
 _HEARTBEAT = 0.1
+_SWEPT = 1_000
+"""Keys that are held back before what is over is looked for."""
 
 
 class MemoryCounters:
@@ -32,6 +34,7 @@ class MemoryCounters:
         self._watch = Watch(options.keys, options.place_of, options.rules)
         self._held: dict[str, Restraint] = {}
         self._served: dict[str, Sliding] = {}
+        self._sweep_at = _SWEPT
         self._followers: list[queue.Queue[Restraint]] = []
         self._lock = threading.Lock()
 
@@ -85,15 +88,30 @@ class MemoryCounters:
         """A throttle does not take the place of a block."""
         known = self._held.get(restraint.key_id)
         if restraint.curb is Curb.NONE:
-            self._held.pop(restraint.key_id, None)
+            self._let_go(restraint.key_id)
         elif not (known and known.curb is Curb.BLOCK and known.holds(restraint.since)) or (
             restraint.curb is Curb.BLOCK
         ):
             self._held[restraint.key_id] = restraint
+            if restraint.curb is Curb.BLOCK:
+                self._served.pop(restraint.key_id, None)
+        if len(self._held) > self._sweep_at:
+            self._sweep(restraint.since)
+
+    def _sweep(self, now: float) -> None:
+        """Forget what is over, so seldom that it costs nothing."""
+        for key_id in [name for name, held in self._held.items() if not held.holds(now)]:
+            self._let_go(key_id)
+        self._sweep_at = max(_SWEPT, 2 * len(self._held))
+
+    def _let_go(self, key_id: str) -> None:
+        self._held.pop(key_id, None)
+        self._served.pop(key_id, None)
 
     def _admit_held(self, use: Use, held: Restraint) -> Answer:
         at = use.at.timestamp()
         if not held.holds(at):
+            self._let_go(use.key_id)
             return self._counted(use, is_open=True)
         if held.curb is Curb.BLOCK:
             return Answer(refused=held)
