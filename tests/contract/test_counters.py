@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fakes import MemoryRecords
 from servers import redis_answer
 from threats import AGENT, AWAY, CALL, HOME, PLACES, RUNNER, START, owned, use
 from twinguard.counters import Answer
@@ -26,6 +27,7 @@ from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import ThreatLevel, Use
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.state.counters import Options, open_counters
+from twinguard.state.counters_records import RecordsCounters
 
 SECOND = 1 / 86400
 OWNED = owned(9, per_hour=2)
@@ -204,7 +206,8 @@ def test_redis_answers_as_memory_does_whatever_comes(shared, days, steps, accept
             watch.accept("a")
 
     for name in {one.key_id for one in uses}:
-        assert store._baselines.known[name].base == watch.baseline(name)
+        known = store._baselines.known.get(name)
+        assert (known and known.base) == watch.baseline(name)
 
 
 def test_a_small_bound_on_strangers_is_kept_as_in_memory(shared, key):
@@ -414,6 +417,100 @@ def test_a_request_that_is_here_now_counts_whatever_its_instances_clock_says(ope
     found = [finding for one in of(key, THEFT) for finding in store.admit(one).findings]
 
     assert worst(found) >= ThreatLevel.HIGH.rank
+
+
+# --- keys that somebody made up ------------------------------------------------------------------
+
+
+def made_up(number, address=AWAY, **more):
+    """A request with a key that there is not."""
+    return use(9.3 + number / 1000 * SECOND, address, key_id=f"made-up-{number}", **more)
+
+
+def tried(store, number, status, **more):
+    call = made_up(number, **more)
+    store.admit(call)
+    store.settle(replace(call, status=status))
+
+
+def test_keys_that_nothing_is_served_to_leave_nothing(shared):
+    store = shared()
+    for number in range(300):
+        tried(store, number, 401)
+        tried(store, number, 200, path="/health")
+        store.observe(made_up(number, status=403))
+    client = store._calls._client()
+    names = list(client.scan_iter(count=1000))
+
+    assert len(names) == 300
+    assert max(client.ttl(name) for name in names) <= 120
+    assert len(store._baselines.known) == 0
+
+
+def test_in_memory_they_are_few_and_push_out_nobody(key):
+    store = open_counters("memory://", Options(place_of=PLACES.get, rules=Rules(newcomers=50)))
+    seen(store, of(key, OWNED))
+    for number in range(5_000):
+        tried(store, number, 401)
+
+    assert store._watch.tracked == 1
+    assert len(store._watch._newcomers) == 50
+
+
+def test_records_keep_nothing_of_them():
+    records = MemoryRecords()
+    store = RecordsCounters(records, OPTIONS, every=0.0)
+    for number in range(300):
+        tried(store, number, 401)
+
+    assert records.find("restraints") == records.find("served") == ()
+    assert store._memory._watch.tracked == 0
+
+
+def begun(store):
+    """The keys that a store remembers."""
+    if hasattr(store, "_watch"):
+        return store._watch.tracked
+    return sum(b":base" in name for name in store._calls._client().scan_iter(count=1000))
+
+
+def test_a_page_that_answers_everybody_makes_few_keys_known(opened):
+    store = opened()
+    for number in range(250):
+        tried(store, number, 200)
+        store.observe(made_up(number, path="/"))
+
+    assert begun(store) == 100
+    for number in range(250):
+        tried(store, number, 200, address="10.0.0.9")
+    assert begun(store) == 250, "a private network is nobody's on the Internet"
+
+
+def test_a_key_begins_with_the_first_request_that_is_served(opened):
+    for status, count in ((401, 0), (200, 1), (200, 1)):
+        store = opened()
+        tried(store, 1, status)
+
+        assert begun(store) == count
+
+
+def test_a_key_that_was_never_served_is_found_by_its_volume_all_the_same(opened, key):
+    calls = [use(9.3 + n / 50 * SECOND, AWAY, key_id=key, status=401) for n in range(400)]
+    found = seen(opened(), calls)
+
+    assert found == watched(calls)[0]
+    assert worst(found) >= ThreatLevel.LOW.rank
+
+
+def test_what_a_pause_or_another_hour_lies_behind_counts_no_more(opened, key):
+    calls = [use(9.3 + n * 121 * SECOND, AWAY, key_id=key, status=401) for n in range(60)]
+    store = opened()
+    seen(store, calls)
+    store.observe(replace(calls[-1], at=calls[-1].at + dt.timedelta(seconds=1), status=200))
+    tally = watched([*calls, replace(calls[-1], status=200)])[1]._keys[key].tally
+
+    assert (tally.requests, tally.hour) == (2, int(calls[-1].at.timestamp() / 3600))
+    assert begun(store) == 1
 
 
 # --- what people look at -------------------------------------------------------------------------

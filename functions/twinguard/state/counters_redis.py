@@ -26,6 +26,7 @@ from twinguard.decide.threats.sighting import (
     sighted,
     words_of,
 )
+from twinguard.decide.threats.sources import IDLE
 from twinguard.decide.threats.values import Finding, Use
 from twinguard.errors import Unavailable
 from twinguard.readers import ready
@@ -61,7 +62,7 @@ class RedisCounters:
         self._homes: set[tuple[str, str]] = set()
         self._restraints = RedisRestraints(calls)
         self._script = KeyScript(calls, options.rules)
-        self._baselines = Baselines(self._script, options)
+        self._baselines = Baselines(calls, self._script, options)
         self._across = Script(words.text_of("neighbours.lua"))
 
     def admit(self, use: Use) -> Answer:
@@ -74,8 +75,11 @@ class RedisCounters:
 
     def settle(self, use: Use) -> None:
         """Say how a request that was admitted has ended."""
-        known = self._baselines.known.get(use.key_id)
         at = use.at.timestamp()
+        known = self._baselines.known.get(use.key_id)
+        if known is None and use.status < FAILED:
+            self._seeded(self._baselines.of(use.key_id, int(at / 3600)), use)
+            known = self._baselines.known.get(use.key_id)
         if known is None or int(at / 3600) != known.hour:
             return
         signature, is_fine = (use.ip, use.user_agent, use.path), use.status < FAILED
@@ -103,9 +107,11 @@ class RedisCounters:
     def _counted(self, use: Use, *, is_open: bool) -> Answer:
         """Count one use; a baseline that is missing, old or due is put right in between."""
         at = use.at.timestamp()
+        is_served = use.status < FAILED and not is_open
         for _ in range(_TURNS):
             known = self._baselines.of(use.key_id, int(at / 3600))
             fields, seen = self._asked(known, use, at, is_open=is_open)
+            fields["served"] = is_served and not fields.get("idle", False)
             reply = self._script.run(use.key_id, b"observe", **fields)
             is_strange = fields.get("strange", False)
             match reply[0]:
@@ -123,12 +129,20 @@ class RedisCounters:
                 case 2:
                     self._baselines.learn(use.key_id, known, reply[1])
                 case 3:
-                    self._baselines.teach(use.key_id, known, known.base, 0, 0)
+                    is_served = self._seeded(known, use)
                 case 4:
                     return Answer(refused=read_restraint(reply[1]))
                 case _:
                     return words.throttled(use.key_id, reply[1], int(reply[2]))
         raise Unavailable(f"the baseline of {use.key_id} changed {_TURNS} times meanwhile; retry")
+
+    def _seeded(self, known: Known, use: Use) -> bool:
+        """Teach the store what is known of a key; False where it may not begin yet."""
+        source, _, path = self._reader.read(use)
+        if known.version:  # the store lost it
+            self._baselines.teach(use.key_id, known, known.base, 0, 0)
+            return True
+        return path not in IDLE and self._baselines.begin(use.key_id, known, source)
 
     def _asked(
         self, known: Known, use: Use, at: float, *, is_open: bool

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import msgpack
 
 from twinguard.decide.threats.baseline import Baseline, encoded
+from twinguard.decide.threats.newcomers import is_limited
 from twinguard.state import redis_watch as rw
 from twinguard.state import redis_words as words
 from twinguard.state.redis_calls import RedisCalls, Script
@@ -19,8 +20,10 @@ from twinguard.state.redis_watch import Known, named, packed
 
 if TYPE_CHECKING:
     from twinguard.decide.threats.rules import Rules
+    from twinguard.decide.threats.sources import Source
     from twinguard.state.counters import Options
 
+_HOUR = b"3600"
 _KNOWN = 5_000
 """Keys whose baselines a process remembers; one costs some ten kilobytes."""
 
@@ -42,22 +45,35 @@ class KeyScript:
 class Baselines:
     """What is usual for keys. Everything here can be lost at any time."""
 
-    def __init__(self, script: KeyScript, options: Options) -> None:
-        self._script = script
+    def __init__(self, calls: RedisCalls, script: KeyScript, options: Options) -> None:
+        self._calls, self._script = calls, script
         self._rules = options.rules
         self._facts = {key.key_id: key for key in options.keys}
         self.known: OrderedDict[str, Known] = OrderedDict()
         self._lock = threading.RLock()
 
     def of(self, key_id: str, hour: int) -> Known:
-        """What is known of a key in an hour."""
+        """What is known of a key in an hour. One that did not begin yet is not remembered."""
         with self._lock:
             known = self.known.get(key_id)
             if known is None:
-                known = self._keep(key_id, Baseline(since=hour), 0)
-            self.known.move_to_end(key_id)
+                known = self._made(key_id, Baseline(since=hour), 0)
+            else:
+                self.known.move_to_end(key_id)
             known.turn(hour)
             return known
+
+    def begin(self, key_id: str, known: Known, source: Source) -> bool:
+        """Begin a key that was served; False where too many have from this source lately."""
+        if is_limited(source):
+            name = b"begun:%s:%d" % (named(source.address), known.hour)
+            count = self._calls.ask(name, b"INCR", name)
+            if count == 1:
+                self._calls.ask(name, b"EXPIRE", name, _HOUR)
+            if count > self._rules.begin_per_hour:
+                return False
+        self.teach(key_id, known, known.base, 0, 0)
+        return True
 
     def reload(self, key_id: str, hour: int, kept: bytes) -> None:
         """Take the store's word for a key."""
@@ -91,14 +107,15 @@ class Baselines:
         base.strange_hour = max(base.strange_hour, float(quiet_peak))
         for seen, names in zip(base.seen, novel, strict=True):
             seen.update({name: [at, at, self._rules.trusted_days] for name in names})
-        known = Known(base, version, self._facts.get(key_id), self._rules)
+        known = self._made(key_id, base, version)
         known.hour = hour
         self.teach(key_id, known, base, version, 0)
 
-    def _keep(self, key_id: str, base: Baseline, version: int) -> Known:
-        known = Known(base, version, self._facts.get(key_id), self._rules)
+    def _keep(self, key_id: str, base: Baseline, version: int) -> None:
         with self._lock:
-            self.known[key_id] = known
+            self.known[key_id] = self._made(key_id, base, version)
             if len(self.known) > _KNOWN:
                 self.known.popitem(last=False)
-        return known
+
+    def _made(self, key_id: str, base: Baseline, version: int) -> Known:
+        return Known(base, version, self._facts.get(key_id), self._rules)

@@ -6,6 +6,7 @@ Bounded: values beyond a cap push out the oldest. Pure state; `memory.py` moves 
 from __future__ import annotations
 
 from twinguard.decide.threats.baseline import DIMENSIONS, Baseline, Tally
+from twinguard.decide.threats.neighbours import Seen
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sources import Source
 from twinguard.decide.threats.values import KeyFacts, NetworkKind, ThreatLevel, Use
@@ -53,6 +54,13 @@ class Episode:
         if len(self.failed_paths) < _FAILED_PATHS:
             self.failed_paths.add(path)
 
+    def meet(self, near: Seen) -> None:
+        """Note what a new address does on other keys."""
+        self.other_keys = max(self.other_keys, near.keys)
+        self.agent_keys |= near.same_agent
+        self.flagged |= near.is_flagged
+        self.colleague &= near.is_home
+
     def fail_after_all(self, path: str) -> None:
         """Count a failure of what was taken for a success."""
         if self.succeeded:
@@ -68,7 +76,7 @@ class Hot:
         *("alarm", "base", "countries", "episode", "facts", "familiar", "hourly", "known_at"),
         *("known_country", "last", "last_at", "limit", "minute", "novel", "recent", "short"),
         *("strange", "strange_hour", "strange_minute", "tally", "ten", "told", "volume_told"),
-        *("was_strange", "strange_peak"),
+        *("was_strange", "strange_peak", "is_new"),
     )
 
     def __init__(self, base: Baseline, hour: int, facts: KeyFacts | None, rules: Rules) -> None:
@@ -86,7 +94,7 @@ class Hot:
         self.last: Use | None = None
         self.last_at = self.known_at = 0.0
         self.known_country = ""
-        self.was_strange = False
+        self.was_strange = self.is_new = False
         self.strange_peak = 0
         self.volume_told = (0, 0.0)
         self.relimit(rules)
@@ -148,6 +156,14 @@ class Hot:
         """The level at which a network was already told lately."""
         rank, since = self.told.get(network, (0, 0.0))
         return rank if at - since < TOLD_SECONDS else 0
+
+    def note_values(
+        self, network: str, parts: tuple[tuple[int, str], ...], at: float, *, is_strange: bool
+    ) -> None:
+        """Note what a successful use showed, for its hour; never a stranger's under suspicion."""
+        is_suspect = self.is_suspect or self.told_of(network, at) >= ThreatLevel.HIGH.rank
+        if not (is_strange and is_suspect):
+            self.tally.note(parts)
 
     def take_turns(self) -> None:
         """A known source is used; count it as a turn if a stranger was last."""

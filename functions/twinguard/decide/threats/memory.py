@@ -12,6 +12,7 @@ from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline, learn
 from twinguard.decide.threats.hot import Episode, Hot
 from twinguard.decide.threats.neighbours import Neighbours
+from twinguard.decide.threats.newcomers import Newcomers
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import RULES, Rules
 from twinguard.decide.threats.sighting import (
@@ -25,6 +26,7 @@ from twinguard.decide.threats.sighting import (
     sighted,
     words_of,
 )
+from twinguard.decide.threats.sources import IDLE
 from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
 
 
@@ -44,6 +46,7 @@ class Watch:
         self._reader = Reader(place_of or (lambda _: None), rules.cached)
         self._learned = dict(baselines or {})
         self._keys: OrderedDict[str, Hot] = OrderedDict()
+        self._newcomers = Newcomers(rules)
         self._neighbours = Neighbours(rules)
 
     def observe(self, use: Use, *, is_open: bool = False) -> tuple[Finding, ...]:
@@ -53,8 +56,8 @@ class Watch:
         at = use.at.timestamp()
         hot = self._keys.get(use.key_id)
         if hot is None:
-            hot = self._admitted(use.key_id, at)
-        elif at <= hot.last_at:
+            hot = self._new(use, at, is_served=use.status < FAILED and not is_open)
+        if at <= hot.last_at:
             if self._is_old(hot, use, at, is_open=is_open):
                 return ()
             at = hot.last_at
@@ -73,7 +76,7 @@ class Watch:
         if use.status < FAILED and signature in hot.familiar:
             hot.known_at = at
             hot.take_turns()
-        else:
+        elif not hot.is_new:
             is_due = self._look(hot, use, signature, at, is_open=is_open)
         if not is_due and r60 <= hot.alarm and r10 <= hot.short:
             return ()
@@ -81,9 +84,11 @@ class Watch:
 
     def settle(self, use: Use) -> None:
         """Say how an open use ended: learn from it, or count a stranger's failure."""
-        hot = self._keys.get(use.key_id)
         at = use.at.timestamp()
-        if hot is None or int(at / 3600) != hot.tally.hour:
+        hot = self._keys.get(use.key_id)
+        if hot is None and use.status < FAILED:
+            hot = self._new(use, at, is_served=True)
+        if hot is None or hot.is_new or int(at / 3600) != hot.tally.hour:
             return
         signature = (use.ip, use.user_agent, use.path)
         if use.status < FAILED and (signature in hot.familiar or signature in hot.strange):
@@ -95,7 +100,7 @@ class Watch:
             hot.episode.fail_after_all(use.path[:CUT])
         if use.status >= FAILED:
             return
-        self._note_values(hot, seen, at)
+        hot.note_values(seen.source.network, seen.parts, at, is_strange=seen.is_strange)
         hot.bounded()
         if seen.is_strange:
             hot.strange[signature] = seen.novel
@@ -143,12 +148,19 @@ class Watch:
         self.repeated += is_again
         return is_again
 
-    def _admitted(self, key_id: str, at: float) -> Hot:
-        hour = int(at / 3600)
-        base = self._learned.get(key_id) or Baseline(since=hour)
-        hot = self._keys[key_id] = Hot(base, hour, self._facts.get(key_id), self.rules)
-        if len(self._keys) > self.rules.keys:
-            self._keys.popitem(last=False)
+    def _new(self, use: Use, at: float, *, is_served: bool) -> Hot:
+        """A key of which nothing is remembered: it begins where it was learned, or is served."""
+        base, facts = self._learned.get(use.key_id), self._facts.get(use.key_id)
+        if base is not None:
+            hot = Hot(base, int(at / 3600), facts, self.rules)
+        else:
+            source, _, path = self._reader.read(use)
+            is_served = is_served and path not in IDLE
+            hot = self._newcomers.met(use.key_id, at, facts, source if is_served else None)
+        if not hot.is_new:
+            self._keys[use.key_id] = hot
+            if len(self._keys) > self.rules.keys:
+                self._keys.popitem(last=False)
         return hot
 
     def _close(self, hot: Hot, hour: int) -> None:
@@ -173,7 +185,7 @@ class Watch:
                 return False
             is_fine = use.status < FAILED and not is_open
             if is_fine:
-                self._note_values(hot, seen, at)
+                hot.note_values(seen.source.network, seen.parts, at, is_strange=seen.is_strange)
             if not seen.is_strange:
                 return self._known(hot, use, signature, at, seen, is_fine=is_fine)
             values = seen.novel
@@ -181,13 +193,6 @@ class Watch:
                 hot.bounded()
                 hot.strange[signature] = values
         return self._stranger(hot, use, at, values)
-
-    def _note_values(self, hot: Hot, seen: Sighting, at: float) -> None:
-        """Note what a successful use showed, for its hour; never a stranger's under suspicion."""
-        network = seen.source.network
-        is_suspect = hot.is_suspect or hot.told_of(network, at) >= HIGH
-        if not (seen.is_strange and is_suspect):
-            hot.tally.note(seen.parts)
 
     def _known(
         self,
@@ -255,10 +260,7 @@ class Watch:
         episode.generic |= words.is_generic
         if words.is_new_address:
             near = self._neighbours.seen(seen.source.address, seen.agent, use.key_id, at)
-            episode.other_keys = max(episode.other_keys, near.keys)
-            episode.agent_keys |= near.same_agent
-            episode.flagged |= near.is_flagged
-            episode.colleague &= near.is_home
+            episode.meet(near)
         else:
             episode.colleague = False
 
