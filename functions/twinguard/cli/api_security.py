@@ -100,6 +100,8 @@ def main(
         if report or api_key:
             _report(watch, found, only)
         _tell(watch, source, found, output, only)
+        if source.left_out:
+            typer.echo(_left_out(source, keys, name), err=True)
 
 
 def _run(
@@ -183,6 +185,15 @@ def _tell(
         typer.echo(
             f"{watch.late} events were older than their key's newest and changed nothing", err=True
         )
+
+
+def _left_out(source: files.Events, keys: Path | None, environment: str) -> str:
+    if source.left_out < source.read:
+        return f"{source.left_out:,} events of other environments were left out"
+    return (
+        f"all {source.read:,} events were left out: {keys} says that none is of {environment}; "
+        "name another --environment, or leave it out"
+    )
 
 
 def _simulate(seed: int) -> None:
