@@ -21,7 +21,7 @@ from twinguard.cli.scale_output import table
 from twinguard.cli.security_monitor import key_id_of
 from twinguard.config import environment_named
 from twinguard.decide.threats.memory import Watch
-from twinguard.decide.threats.values import Finding, ThreatLevel
+from twinguard.decide.threats.values import Finding, ThreatLevel, reasons_of
 from twinguard.errors import Misconfigured
 from twinguard.peppers import Peppers
 
@@ -149,16 +149,13 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
         by_key.setdefault(finding.key_id, []).append(finding)
     worst = {key: max(of, key=lambda f: f.threat_level.rank) for key, of in by_key.items()}
     for key in sorted(worst, key=lambda key: (-worst[key].threat_level.rank, key)):
-        finding, reasons = worst[key], worst[key].evidence["reasons"]
-        ordered = (
-            sorted(reasons, key=lambda r: -reasons[r])[:3] if isinstance(reasons, dict) else []
-        )
+        finding = worst[key]
         made.add_row(
             key,
             finding.threat_level,
             str(len(by_key[key])),
             f"{by_key[key][0].timestamp:%Y-%m-%d %H:%M:%S}",
-            ", ".join(word.replace("_", " ") for word in ordered),
+            ", ".join(name for name, _ in reasons_of(finding.evidence)[:3]),
             style=COLOURS[finding.threat_level],
         )
     console = Console()

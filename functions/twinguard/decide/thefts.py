@@ -13,9 +13,10 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from twinguard.decide import theft_tell
 from twinguard.decide.model import Alert
 from twinguard.decide.response import restraint_for, treatment_for
-from twinguard.decide.restraints import Curb, Restraint
+from twinguard.decide.restraints import Restraint
 from twinguard.decide.theft_uses import (
     LONGEST,
     QUIET,
@@ -27,11 +28,9 @@ from twinguard.decide.theft_uses import (
     tallied,
     with_batches,
 )
-from twinguard.decide.threats.values import Fact, Finding, ThreatLevel
-from twinguard.decide.wording import END, alert_of
+from twinguard.decide.threats.values import Finding, ThreatLevel
 from twinguard.policy import Policy
 
-KIND = "theft"
 _FINDINGS = 30
 
 
@@ -166,7 +165,11 @@ def counted(theft: Theft, batch: str, used: Sequence[Used]) -> Theft:
 def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:
     """What is still to be done, in the order in which it is done: the block before the words."""
     if not theft.is_open:
-        return () if theft.end_told or not theft.told else (Tell(_ended(theft, policy, now)),)
+        return (
+            ()
+            if theft.end_told or not theft.told
+            else (Tell(theft_tell.ended(theft, policy, now)),)
+        )
     steps: list[Step] = []
     worst = max(theft.findings, key=lambda one: one.threat_level.rank)
     restraint = restraint_for(worst, policy.security.responses)
@@ -176,7 +179,7 @@ def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:
         is_ours = theft.key_id in policy.secrets
         steps.append(Rotate(theft.key_id) if is_ours else Mark(theft.key_id))
     if theft.told < theft.level.rank:
-        steps.append(Tell(_opened(theft, restraint, policy, now)))
+        steps.append(Tell(theft_tell.opened(theft, worst, restraint, policy, now)))
     return tuple(steps)
 
 
@@ -238,47 +241,3 @@ def _since(before: Theft | None, at: dt.datetime) -> dt.datetime:
     """From when on strange use belongs to an incident: never to the one that ended before it."""
     ended_at = None if before is None else before.ended_at
     return at - LONGEST if ended_at is None else max(ended_at, at - LONGEST)
-
-
-def _opened(theft: Theft, restraint: Restraint | None, policy: Policy, now: dt.datetime) -> Alert:
-    worst = max(theft.findings, key=lambda one: one.threat_level.rank)
-    title = f"API key {theft.key_id}: {theft.level}, {worst.detector.replace('_', ' ')}"
-    lines = (
-        *_reasons(worst),
-        f"First sign: {theft.opened_at:%Y-%m-%d %H:%M:%S} UTC, {len(theft.findings)} findings.",
-        _held_words(restraint),
-        f"Evidence and next steps: make incident ID={theft.name} ENV={policy.environment}",
-    )
-    key, level = f"{KIND}/{theft.name}", theft.level
-    return alert_of(policy, key, level.level, level.rank, title, lines, now)
-
-
-def _ended(theft: Theft, policy: Policy, now: dt.datetime) -> Alert:
-    title = f"API key {theft.key_id}: the incident is over"
-    lines = (f"{theft.ended_why} ({theft.ended_by})",)
-    key = f"{KIND}/{theft.name}"
-    return alert_of(policy, key, theft.level.level, END, title, lines, now)
-
-
-def _reasons(found: Finding) -> tuple[str, ...]:
-    """The strongest reasons with their bits, and where it came from."""
-    reasons = found.evidence.get("reasons")
-    ordered = sorted(reasons.items(), key=lambda one: -one[1]) if isinstance(reasons, dict) else []
-    words = ", ".join(f"{name.replace('_', ' ')} ({bits:g} bits)" for name, bits in ordered[:5])
-    where = _text(found.evidence.get("address"))
-    return (f"Why: {words or 'see the evidence'}.", f"Address: {where or 'unknown'}.")
-
-
-def _text(fact: Fact) -> str:
-    return fact if isinstance(fact, str) else ""
-
-
-def _held_words(restraint: Restraint | None) -> str:
-    if restraint is None:
-        return "The key is watched; nothing holds it back."
-    until = "until a person lifts it"
-    if restraint.until is not None:
-        until = f"until {dt.datetime.fromtimestamp(restraint.until, dt.UTC):%Y-%m-%d %H:%M} UTC"
-    if restraint.curb is Curb.BLOCK:
-        return f"The key is blocked {until}."
-    return f"The key may make {restraint.rate} requests a minute {until}."

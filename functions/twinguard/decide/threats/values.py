@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -96,6 +97,17 @@ class Finding(Struct, frozen=True):
     detector: Detector
     threat_level: ThreatLevel
     evidence: dict[str, Fact]
+
+
+def reasons_of(evidence: Mapping[str, object]) -> tuple[tuple[str, float], ...]:
+    """Why something was found, in words with their bits, the strongest first."""
+    reasons = evidence.get("reasons")
+    found = reasons.items() if isinstance(reasons, dict) else ()
+    return tuple((name.replace("_", " "), bits) for name, bits in sorted(found, key=_bits))
+
+
+def _bits(reason: tuple[str, float]) -> float:
+    return -reason[1]
 
 
 class Signal(Struct, frozen=True):
