@@ -5,12 +5,14 @@ Adapters are in `state/counters_*.py`; they turn vendor errors into `Unavailable
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Protocol
 
 from msgspec import Struct
 
 from twinguard.decide.restraints import Restraint
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Finding, Use
 
 BLOCKED_KEYS = "blocked_keys"
@@ -59,3 +61,17 @@ class Counters(Protocol):
 
         An empty tuple says at least once a second that nothing changed. Unavailable where the
         connection is lost: follow anew."""
+
+
+class Usual(Protocol):
+    """What is usual for keys, in a store that can lose it."""
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What was learned of a key, None where nothing was."""
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what was learned since it was lost."""
+
+
+class Store(Counters, Usual, Protocol):
+    """What every store is."""

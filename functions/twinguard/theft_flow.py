@@ -14,10 +14,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard import parse, usage
-from twinguard.counters import Answer, Counters
+from twinguard.baseline_records import BaselineKeeper
+from twinguard.counters import Answer, Store
 from twinguard.decide import thefts
 from twinguard.decide.restraints import Curb, Restraint
-from twinguard.decide.theft_uses import Used
+from twinguard.decide.theft_uses import FAILED, Used
 from twinguard.decide.thefts import Case, HoldBack, Mark, Rotate, Step, Tell, Theft
 from twinguard.decide.threats.values import Finding, ThreatLevel
 from twinguard.errors import Conflict, Misconfigured, Unavailable
@@ -49,7 +50,7 @@ class TheftFlow(Flow):
         self,
         policy: Policy,
         ports: Ports,
-        counters: Counters | None,
+        counters: Store | None,
         *,
         places: Places | None = None,
         secret_topic: str = "",
@@ -59,6 +60,7 @@ class TheftFlow(Flow):
         self._counters = counters
         self._places = places
         self._secret_topic = secret_topic
+        self._keeper = None if counters is None else BaselineKeeper(ports.records, counters)
         self._unsaid: dict[str, list[Finding]] = {}
 
     def on_usage(self, event: parse.Event, now: dt.datetime) -> Report:
@@ -71,6 +73,9 @@ class TheftFlow(Flow):
         oldest = now - dt.timedelta(hours=self.policy.events.max_age_hours)
         fresh = [one for one in batch if oldest <= one.at <= now + _AHEAD]
         by_key: dict[str, Seen] = {}
+        if self._keeper is not None:  # before anything is judged by what may be lost
+            served = (one.key_id for one in fresh if one.status < FAILED)
+            self._keeper.look_after(dict.fromkeys(served), now)
         for one in sorted(fresh, key=lambda one: one.at):
             seen = by_key.setdefault(one.key_id, Seen([], []))
             answer = self._shown(one)
@@ -246,7 +251,7 @@ class TheftFlow(Flow):
         data = json.dumps({"incident": theft.name}).encode()
         self.ports.publisher.publish(self._secret_topic, data, attributes)
 
-    def _store(self) -> Counters:
+    def _store(self) -> Store:
         if self._counters is None:
             raise Misconfigured(
                 "TWINGUARD_COUNTERS is missing; set it to the store that the application uses"

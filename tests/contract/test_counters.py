@@ -597,6 +597,30 @@ def test_a_store_that_lost_everything_is_taught_again(shared, key):
     assert other._baselines.known[key].base == known
 
 
+def lost(opened):
+    """Another process over a store that lost everything."""
+    store = opened()
+    if not hasattr(store, "_calls"):
+        return open_counters("memory://", OPTIONS)
+    store._calls._client().flushall()
+    return opened()
+
+
+@pytest.mark.parametrize("begins_anew", [False, True])
+def test_a_baseline_that_was_kept_elsewhere_is_put_back(opened, key, begins_anew):
+    first = opened()
+    seen(first, of(key, OWNED))
+    base, now = first.baseline(key), START + dt.timedelta(days=9.2)
+    store = lost(opened)
+    assert store.baseline(key) is None
+    if begins_anew:
+        store.observe(use(9.1, key_id=key))
+    store.restore(key, base, now)
+
+    assert store.baseline(key) == base
+    assert worst(seen(store, of(key, THEFT))) >= ThreatLevel.HIGH.rank
+
+
 def test_a_script_the_server_forgot_is_sent_again(shared, key):
     store = shared()
     store.observe(use(0.1, key_id=key))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fakes import MemoryRecords
-from threats import AWAY, PLACES, START, owned, use
+from threats import AGENT, AWAY, CALL, HOME, PLACES, START, owned, use
 from twinguard.decide.model import Alert, AlertState
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.thefts import absorbed, due
@@ -547,6 +547,85 @@ def test_more_addresses_than_are_kept_are_counted_together(here):
 
     assert len(sources) == 31
     assert sum(source.requests for source in sources.values()) == 101
+
+
+# --- what is usual for keys outlives the counters -------------------------------------------------
+
+
+def usual(at=NOW - dt.timedelta(minutes=1)):
+    """A use of the owner's."""
+    return UsageEvent(at=at, key_id=KEY, ip=HOME, user_agent=AGENT, path=CALL)
+
+
+def test_counters_that_lost_everything_are_told_what_was_usual():
+    here = known_key()
+    here.take([usual()])
+    here.counters = open_counters("memory://", Options(place_of=PLACES.get))
+    here.take(TRIED[:20], TRIED[-1].at)
+
+    assert here.flow.theft_journal.theft(KEY).level is ThreatLevel.CRITICAL
+
+
+def test_a_key_that_began_anew_is_told_what_was_usual_before():
+    here = known_key()
+    here.take([usual()])
+    before = here.counters.baseline(KEY)
+    here.counters = open_counters("memory://", Options(place_of=PLACES.get))
+    for hours in range(3):
+        here.counters.observe(usual(NOW + dt.timedelta(hours=hours)).use)
+    here.take([usual(NOW + dt.timedelta(hours=3))], NOW + dt.timedelta(hours=3))
+
+    assert here.counters.baseline(KEY).since == before.since
+
+
+def test_a_baseline_is_kept_when_hours_were_learned_and_looked_at_every_ten_minutes(monkeypatch):
+    here, calls = known_key(), []
+    flow = here.flow
+    monkeypatch.setattr(Here, "flow", flow)
+    get, put = MemoryRecords.get, MemoryRecords.put
+
+    def counting(word, real):
+        def call(records, kind, *more):
+            if kind == "baselines":
+                calls.append(word)
+            return real(records, kind, *more)
+
+        return call
+
+    monkeypatch.setattr(MemoryRecords, "get", counting("get", get))
+    monkeypatch.setattr(MemoryRecords, "put", counting("put", put))
+    for minute in range(0, 10 * 60, 2):
+        at = NOW + dt.timedelta(minutes=minute)
+        here.take([usual(at)], at)
+
+    assert (calls.count("get"), calls.count("put")) == (60, 3)
+
+
+def test_baselines_that_cannot_be_looked_after_hold_up_nothing(here, monkeypatch, caplog):
+    monkeypatch.setattr(
+        here.counters, "baseline", lambda _: (_ for _ in ()).throw(Unavailable("no answer"))
+    )
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+
+    assert here.held().curb is Curb.BLOCK
+    assert "baselines are not looked after: no answer" in caplog.text
+
+
+def test_few_keys_are_looked_after_at_once_and_made_up_ones_never(here, monkeypatch):
+    looked = []
+    monkeypatch.setattr(here.counters, "baseline", looked.append)
+    here.take([replace(usual(), key_id=f"key-{n}", status=200 + n % 2 * 201) for n in range(300)])
+
+    assert looked == [f"key-{n}" for n in range(0, 100, 2)]
+
+
+def test_a_baseline_of_another_version_is_learned_anew_and_replaced():
+    here = known_key()
+    here.records.put("baselines", KEY, {"learned": {"since": "long ago"}}, None)
+    here.take([usual()])
+
+    kept = here.records.get("baselines", KEY).value["learned"]
+    assert kept["since"] == here.counters.baseline(KEY).since
 
 
 # --- a batch that comes again ---------------------------------------------------------------------

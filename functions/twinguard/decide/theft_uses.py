@@ -23,7 +23,7 @@ OTHERS = "other addresses"
 """Where the uses from beyond the bound are counted."""
 
 _SOURCES, _PATHS, _BATCHES = 30, 10, 50
-_FAILED = 400
+FAILED = 400
 
 
 class Used(Struct, frozen=True):
@@ -81,7 +81,7 @@ def tallied(sources: Mapping[str, Source], uses: Iterable[Use]) -> dict[str, Sou
             use.ip,
             Source(
                 requests=1,
-                failed=int(use.status >= _FAILED),
+                failed=int(use.status >= FAILED),
                 first=use.at,
                 last=use.at,
                 paths=(use.path[:200],),

@@ -5,6 +5,7 @@ Safe to call from several threads. What holds a key back is forgotten when the p
 
 from __future__ import annotations
 
+import datetime as dt
 import queue
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import Use
 from twinguard.decide.threats.window import Sliding
@@ -66,6 +68,15 @@ class MemoryCounters:
                 self._watch.rearm(restraint.key_id)
             for follower in self._followers:
                 follower.put(restraint)
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What was learned of a key."""
+        return self._watch.baseline(key_id)
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what was learned since it was lost."""
+        with self._lock:
+            self._watch.restore(key_id, base, now.timestamp())
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes."""

@@ -16,6 +16,7 @@ import msgspec
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Use
 from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Conflict, Misconfigured, Unavailable
@@ -93,6 +94,14 @@ class RecordsCounters:
             self._hear(self._lifted | {restraint.key_id: restraint})
         with self._lock:
             self._asked = -self._every
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What this instance learned of a key."""
+        return self._memory.baseline(key_id)
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what this instance learned."""
+        self._memory.restore(key_id, base, now)
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes, asked for every second."""

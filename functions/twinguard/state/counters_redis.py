@@ -6,6 +6,7 @@ same as in `decide/threats/memory.py`. Who is handed an hour that ended learns f
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from msgspec import msgpack
 from twinguard.counters import Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
-from twinguard.decide.threats.baseline import ADDRESS
+from twinguard.decide.threats.baseline import ADDRESS, Baseline
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.sighting import (
     CUT,
@@ -99,6 +100,14 @@ class RedisCounters:
             self._baselines.accept(restraint.key_id)
         elif restraint.curb is Curb.NONE:
             self._script.run(restraint.key_id, b"rearm")
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What was learned of a key."""
+        return self._baselines.read(key_id)[1]
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what was learned since it was lost."""
+        self._baselines.restore(key_id, base, int(now.timestamp() / 3600))
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes."""

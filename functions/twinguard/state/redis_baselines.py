@@ -75,6 +75,17 @@ class Baselines:
         self.teach(key_id, known, known.base, 0, 0)
         return True
 
+    def read(self, key_id: str) -> tuple[int, Baseline | None]:
+        """The version of a key's baseline in the store, and it; 0 and None where there is none."""
+        name = b"throttled:" + named(key_id)
+        kept = self._calls.ask(name, b"GET", b"{%s}:base" % name)
+        return (0, None) if kept is None else rw.read_base(kept)
+
+    def restore(self, key_id: str, base: Baseline, hour: int) -> None:
+        """Put a baseline into the place of the one in the store, unless that changes meanwhile."""
+        version, _ = self.read(key_id)
+        self.teach(key_id, self.of(key_id, hour), base, version, 0)
+
     def reload(self, key_id: str, hour: int, kept: bytes) -> None:
         """Take the store's word for a key."""
         version, base = rw.read_base(kept)

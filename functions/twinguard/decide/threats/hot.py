@@ -5,11 +5,11 @@ Bounded: values beyond a cap push out the oldest. Pure state; `memory.py` moves 
 
 from __future__ import annotations
 
-from twinguard.decide.threats.baseline import DIMENSIONS, Baseline, Tally
-from twinguard.decide.threats.neighbours import Seen
+from twinguard.decide.threats.baseline import DIMENSIONS, Baseline, Tally, learn
+from twinguard.decide.threats.episode import Episode
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sources import Source
-from twinguard.decide.threats.values import KeyFacts, NetworkKind, ThreatLevel, Use
+from twinguard.decide.threats.values import KeyFacts, ThreatLevel, Use
 from twinguard.decide.threats.window import Novel, Sliding, Window
 
 Signature = tuple[str, str, str]
@@ -22,51 +22,7 @@ _SIGNATURES = 1024
 _ACTIVE = 3600.0
 _DAY = 86400.0
 _LEARNED = 24.0
-_FAILED_PATHS = 16
 _OLD = 7 * 86400.0
-
-
-class Episode:
-    """A run of strange use of one key, and what has been told about it."""
-
-    __slots__ = (
-        *("agent_keys", "changes", "failed", "failed_paths", "flagged", "generic", "hours"),
-        *("kinds", "last", "listing", "networks", "next_check", "other_keys", "scanner"),
-        *("since", "strange", "succeeded", "told", "told_at", "colleague"),
-    )
-
-    def __init__(self, at: float) -> None:
-        self.since = self.last = at
-        self.hours: set[int] = set()
-        self.strange = self.succeeded = self.failed = self.changes = self.told = 0
-        self.failed_paths: set[str] = set()
-        self.kinds: set[NetworkKind] = set()
-        self.networks: set[str] = set()
-        self.listing = self.scanner = self.generic = self.flagged = self.agent_keys = False
-        self.colleague = True
-        self.other_keys = 0
-        self.next_check = 1
-        self.told_at = 0.0
-
-    def note_failure(self, path: str) -> None:
-        """Count a request that failed, and the paths it was tried on."""
-        self.failed += 1
-        if len(self.failed_paths) < _FAILED_PATHS:
-            self.failed_paths.add(path)
-
-    def meet(self, near: Seen) -> None:
-        """Note what a new address does on other keys."""
-        self.other_keys = max(self.other_keys, near.keys)
-        self.agent_keys |= near.same_agent
-        self.flagged |= near.is_flagged
-        self.colleague &= near.is_home
-
-    def fail_after_all(self, path: str) -> None:
-        """Count a failure of what was taken for a success."""
-        if self.succeeded:
-            self.succeeded -= 1
-            self.note_failure(path)
-            self.next_check = self.strange
 
 
 class Hot:
@@ -193,6 +149,16 @@ class Hot:
             self.episode.told, self.episode.told_at = 0, 0.0
             self.episode.next_check = self.episode.strange
             self.episode.last -= rules.active_seconds + 1
+
+    def close(self, hour: int, rules: Rules) -> None:
+        """Learn from the hour that ended, and begin the next one."""
+        learn(self.base, self.tally, rules, is_suspect=self.is_suspect)
+        self.strange_peak = max(self.strange_peak, self.tally.strange)
+        self.tally = Tally(hour)
+        self.familiar.clear()
+        self.strange.clear()
+        self.forget_novel()
+        self.relimit(rules)
 
     def forget_novel(self) -> None:
         """Drop new values that nobody used for a day."""

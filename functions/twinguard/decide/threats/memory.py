@@ -9,8 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
 from twinguard.decide.threats.assess import assess, finding
-from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline, learn
-from twinguard.decide.threats.hot import Episode, Hot
+from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline
+from twinguard.decide.threats.episode import Episode
+from twinguard.decide.threats.hot import Hot
 from twinguard.decide.threats.neighbours import Neighbours
 from twinguard.decide.threats.newcomers import Newcomers
 from twinguard.decide.threats.reader import Reader
@@ -64,8 +65,9 @@ class Watch:
         hot.last_at, hot.last = at, use
         tally = hot.tally
         if int(at / 3600) != tally.hour:
-            self._close(hot, int(at / 3600))
+            hot.close(int(at / 3600), self.rules)
             tally = hot.tally
+            self._keys.move_to_end(use.key_id)
         tally.requests += 1
         hot.hourly.add(at)
         r60, r10 = hot.minute.add(at), hot.ten.add(at)
@@ -132,6 +134,15 @@ class Watch:
         hot = self._keys.get(key_id)
         return hot.base if hot is not None else self._learned.get(key_id)
 
+    def restore(self, key_id: str, base: Baseline, at: float) -> None:
+        """Know a key by this baseline from now on."""
+        hot = self._keys.get(key_id)
+        if hot is None:
+            self._keep(key_id, Hot(base, int(at / 3600), self._facts.get(key_id), self.rules))
+            return
+        hot.base = base
+        hot.relimit(self.rules)
+
     @property
     def tracked(self) -> int:
         """So many keys are remembered; those unused longest are forgotten first."""
@@ -158,21 +169,13 @@ class Watch:
             is_served = is_served and path not in IDLE
             hot = self._newcomers.met(use.key_id, at, facts, source if is_served else None)
         if not hot.is_new:
-            self._keys[use.key_id] = hot
-            if len(self._keys) > self.rules.keys:
-                self._keys.popitem(last=False)
+            self._keep(use.key_id, hot)
         return hot
 
-    def _close(self, hot: Hot, hour: int) -> None:
-        """Learn from the hour that ended, and begin the next one."""
-        learn(hot.base, hot.tally, self.rules, is_suspect=hot.is_suspect)
-        hot.strange_peak = max(hot.strange_peak, hot.tally.strange)
-        hot.tally = type(hot.tally)(hour)
-        hot.familiar.clear()
-        hot.strange.clear()
-        hot.forget_novel()
-        hot.relimit(self.rules)
-        self._keys.move_to_end(hot.last.key_id if hot.last else "")
+    def _keep(self, key_id: str, hot: Hot) -> None:
+        self._keys[key_id] = hot
+        if len(self._keys) > self.rules.keys:
+            self._keys.popitem(last=False)
 
     def _look(
         self, hot: Hot, use: Use, signature: tuple[str, str, str], at: float, *, is_open: bool
