@@ -5,15 +5,18 @@ Adapters are in `state/counters_*.py`; they turn vendor errors into `Unavailable
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from twinguard.decide.restraints import Restraint
-from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Finding, Use
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from twinguard.decide.threats.baseline import Baseline
 
 BLOCKED_KEYS = "blocked_keys"
 """The set in which people find blocked keys: `redis-cli SMEMBERS blocked_keys`."""

@@ -18,9 +18,9 @@ from twinguard.baseline_records import BaselineKeeper
 from twinguard.counters import Answer, Store
 from twinguard.decide import thefts
 from twinguard.decide.restraints import Curb, Restraint
-from twinguard.decide.theft_uses import FAILED, Used
+from twinguard.decide.theft_uses import Used
 from twinguard.decide.thefts import Case, HoldBack, Mark, Rotate, Step, Tell, Theft
-from twinguard.decide.threats.values import Finding, ThreatLevel
+from twinguard.decide.threats.values import FAILED, Finding, ThreatLevel
 from twinguard.errors import Conflict, Misconfigured, Unavailable
 from twinguard.flow import Flow, Ports, Report
 from twinguard.journal import Kept

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard.decide.threats.rules import RULES
-from twinguard.decide.threats.values import Use
+from twinguard.decide.threats.values import FAILED, Use
 
 QUIET = dt.timedelta(seconds=RULES.quiet_seconds)
 LONGEST = dt.timedelta(seconds=RULES.longest_seconds)
@@ -23,7 +23,6 @@ OTHERS = "other addresses"
 """Where the uses from beyond the bound are counted."""
 
 _SOURCES, _PATHS, _BATCHES = 30, 10, 50
-FAILED = 400
 
 
 class Used(Struct, frozen=True):

@@ -165,11 +165,8 @@ def counted(theft: Theft, batch: str, used: Sequence[Used]) -> Theft:
 def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:
     """What is still to be done, in the order in which it is done: the block before the words."""
     if not theft.is_open:
-        return (
-            ()
-            if theft.end_told or not theft.told
-            else (Tell(theft_tell.ended(theft, policy, now)),)
-        )
+        is_due = theft.told and not theft.end_told
+        return (Tell(theft_tell.ended(theft, policy, now)),) if is_due else ()
     steps: list[Step] = []
     worst = max(theft.findings, key=lambda one: one.threat_level.rank)
     restraint = restraint_for(worst, policy.security.responses)

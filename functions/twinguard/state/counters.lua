@@ -42,12 +42,6 @@ local function add(s, n, seconds, at)
   return s[n + 1] + s[n + 2] * (1 - place + bucket)
 end
 
--- A key that nothing was served to yet (version 0) is kept for a short while only: anybody can make
--- such keys up.
-local function write(s)
-  call('SET', HOT, cmsgpack.pack(s), 'EX', s[VERSION] == 0 and RULES.brief or LONGEST)
-end
-
 -- The short way of most uses, before anything else is even defined, for that takes longer than all
 -- of this: known use of a key that nothing holds back. What goes beyond it takes the long way,
 -- from the beginning: nothing was written.
@@ -89,6 +83,12 @@ end
 
 local function version_of(base)
   return base and tonumber(string.match(base, '^(%d+):')) or 0
+end
+
+-- A key that nothing was served to yet (version 0) is kept for a short while only: anybody can make
+-- such keys up.
+local function write(s)
+  call('SET', HOT, cmsgpack.pack(s), 'EX', s[VERSION] == 0 and RULES.brief or LONGEST)
 end
 
 local function value(s, n, seconds, at)

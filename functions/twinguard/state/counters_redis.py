@@ -19,7 +19,6 @@ from twinguard.decide.threats.baseline import ADDRESS, Baseline
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.sighting import (
     CUT,
-    FAILED,
     HIGH,
     Sighting,
     is_said,
@@ -28,7 +27,7 @@ from twinguard.decide.threats.sighting import (
     words_of,
 )
 from twinguard.decide.threats.sources import IDLE
-from twinguard.decide.threats.values import Finding, Use
+from twinguard.decide.threats.values import FAILED, Finding, Use
 from twinguard.errors import Unavailable
 from twinguard.readers import ready
 from twinguard.state import redis_watch as rw

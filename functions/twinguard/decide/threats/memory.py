@@ -18,7 +18,6 @@ from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import RULES, Rules
 from twinguard.decide.threats.sighting import (
     CUT,
-    FAILED,
     HIGH,
     Sighting,
     Told,
@@ -28,7 +27,7 @@ from twinguard.decide.threats.sighting import (
     words_of,
 )
 from twinguard.decide.threats.sources import IDLE
-from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
+from twinguard.decide.threats.values import FAILED, Finding, KeyFacts, Place, Use
 
 
 class Watch:

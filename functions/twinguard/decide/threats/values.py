@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from twinguard.policy import Level
 
+FAILED = 400
+"""The status from which on a request has failed."""
+
 Fact: TypeAlias = str | int | float | bool | list[str] | dict[str, float] | None
 
 
