@@ -57,7 +57,8 @@ def protected(
         endpoint = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
         reporter = Reporter(TopicPublisher(endpoint), topic, tallies)
     tallies.gauge("key_store_down", lambda: float(keyring.is_down()))
-    guard = Guard(open_counters(env["TWINGUARD_COUNTERS"], options), security, tallies)
+    counters = open_counters(env["TWINGUARD_COUNTERS"], options)
+    guard = Guard(counters, security, tallies, policy.environment.value)
     guard.blocks.before_lift = keyring.forget
     return {
         "guard": guard,
