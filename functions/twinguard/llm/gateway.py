@@ -31,12 +31,6 @@ __all__ = ["Gateway"]
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/healthz"
 _BITS = 96
-_CODES: Final = {
-    wire.BAD_REQUEST: "several_keys",
-    wire.FORBIDDEN: "key_blocked",
-    wire.BUSY: "requests_per_minute_exceeded",
-    wire.UNAVAILABLE: "unavailable",
-}
 _log = logging.getLogger("twinguard.gateway")
 
 
@@ -84,8 +78,7 @@ class Gateway:
     ) -> None:
         """Refuse a request that was not let through to here, as any other."""
         name, started = _name(), time.perf_counter()
-        refusal = Refusal(status, _CODES[status], words, retry_after=wait or None)
-        await _refused(send, refusal, name)
+        await _refused(send, _refusal(status, words, wait), name)
         _tell(scope["path"], key_id, status, name, started)
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
@@ -146,6 +139,19 @@ def _tell(path: str, key_id: str, status: int, name: str, started: float) -> Non
             "ms": round(1000 * (time.perf_counter() - started), 1),
         }
         _log.info("%s %d", path[:100], status, extra={"fields": fields})
+
+
+def _refusal(status: int, words: str, wait: int) -> Refusal:
+    """What the guard in front refuses, in OpenAI's shape."""
+    match status:
+        case wire.FORBIDDEN:
+            return Refusal(wire.FORBIDDEN, "key_blocked", words)
+        case wire.BUSY:
+            return Refusal(wire.BUSY, "requests_per_minute_exceeded", words, retry_after=wait)
+        case wire.UNAVAILABLE:
+            return Refusal(wire.UNAVAILABLE, "unavailable", words, retry_after=wait)
+        case _:
+            return Refusal(wire.BAD_REQUEST, "several_keys", words)
 
 
 async def _refused(send: Send, refusal: Refusal, name: str) -> int:
