@@ -48,7 +48,7 @@ def test_a_steady_spend_ends_at_its_day_times_the_month_s_length(month, length):
         100,
         *([Decimal(10 * length)] * 3),
     )
-    assert found.days == 68
+    assert found.days == 70
 
 
 def test_a_month_of_which_nothing_is_known_yet_is_forecast_from_the_one_before():
@@ -119,7 +119,7 @@ def test_days_without_rows_were_free():
     found = forecast(weekdays, as_of=dt.date(2026, 11, 8))
 
     assert found.spent == 50
-    assert abs(found.middle - 10 * 21) < Decimal("0.3")  # November 2026 has 21 working days
+    assert abs(found.middle - 10 * 21) < Decimal("1.2")  # November 2026 has 21 working days
 
 
 def test_credits_that_turn_days_negative_are_forecast_as_such():
@@ -206,7 +206,7 @@ def test_the_interval_is_in_order_and_never_below_what_is_spent(past):
     values, as_of = past
     found = forecast(dated(values, as_of), as_of)
 
-    assert found.spent <= found.low <= found.middle <= found.high
+    assert found.spent <= found.lowest <= found.low <= found.middle <= found.high <= found.highest
 
 
 @settings(max_examples=40, deadline=None)
@@ -214,7 +214,7 @@ def test_the_interval_is_in_order_and_never_below_what_is_spent(past):
 def test_with_credits_the_interval_is_still_in_order(values):
     found = forecast(dated(values, dt.date(2026, 11, 14)))
 
-    assert found.low <= found.middle <= found.high
+    assert found.lowest <= found.low <= found.middle <= found.high <= found.highest
 
 
 @settings(max_examples=40, deadline=None)
@@ -285,7 +285,7 @@ def test_the_interval_holds_about_eight_months_of_ten(name):
     held = [found.low <= actual <= found.high for found, actual, _ in months]
 
     assert len(months) >= 60
-    assert 0.70 <= fmean(held) <= 0.95
+    assert 0.70 <= fmean(held) <= 0.97
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -299,4 +299,4 @@ def test_the_middle_is_nearer_than_the_run_rate_where_there_is_a_week_or_growth(
 
     if name in {"weekly", "growing", "ramping"}:
         assert ours < 0.8 * naive
-    assert ours < 1.3 * naive
+    assert ours < 1.01 * naive
