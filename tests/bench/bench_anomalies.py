@@ -63,9 +63,7 @@ def spiked(name: str, seeds: int) -> tuple[Series, Told]:
                 amount = dearest * Decimal(chance.uniform(1.5, 4))
             else:
                 typical = median(days[at - 7 * week].amount for week in range(1, 9))
-                amount = days[at].amount + max(
-                    Decimal(15), typical * Decimal(chance.uniform(2, 7))
-                )
+                amount = days[at].amount + max(Decimal(15), typical * Decimal(chance.uniform(2, 7)))
             days = (*days[:at], Day(days[at].date, amount), *days[at + 1 :])
             wanted.add((group, days[at].date))
         series[group] = days
@@ -85,7 +83,7 @@ def lines(series: Series, until: dt.date) -> list[Line]:
 def ours(series: Series) -> list[Notice]:
     """What people would be told of: what is too much, once for each episode."""
     result = judged(found(Dimension.SERVICE, lines(series, END), END, JUDGED), (), END)
-    return list(result.notices)
+    return [one for one in result.notices if not one.episode.is_drop]
 
 
 def by_z_score(past: list[float]) -> float:
@@ -119,6 +117,20 @@ def late(series: Series) -> Series:
     }
 
 
+def jumps(name: str, seeds: int) -> Told:
+    """The days after a level has really jumped: whether that is told is not judged."""
+    if name not in {"stepping", "credits"}:
+        return set()
+    shape, weekend = SHAPES[name]
+    found = set()
+    for number in range(GROUPS):
+        days = spending.series(shape, seeds + number, BEGIN, END, weekend=weekend, noise=0)
+        for at in range(7, len(days)):
+            if days[at].amount >= Decimal("1.4") * days[at - 7].amount:
+                found |= {(f"group-{number}", days[at].date)}
+    return found
+
+
 def f1(told: Told, wanted: Told) -> float:
     """The harmonic mean of precision and recall, in per cent."""
     return 200 * len(told & wanted) / (len(told) + len(wanted))
@@ -129,10 +141,10 @@ def row(name: str, seeds: int) -> tuple[str, ...]:
     series, wanted = spiked(name, seeds)
     if name == "late rows":
         series = late(series)
-    notices = ours(series)
-    told = {(one.anomaly.name, one.anomaly.date) for one in notices}
+    excused = jumps(name, seeds) - wanted
+    told = {(one.anomaly.name, one.anomaly.date) for one in ours(series)} - excused
     right = len(told & wanted)
-    theirs = [above(series, limit) for limit in (by_z_score, by_median)]
+    theirs = [above(series, limit) - excused for limit in (by_z_score, by_median)]
     return (
         f"{100 * right / len(told):.0f}" if told else "-",
         f"{100 * right / len(wanted):.0f}",

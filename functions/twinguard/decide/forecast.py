@@ -112,7 +112,7 @@ def _due(
         while (earlier := in_month(date, before(first, len(past) + 1))) in monthly:
             past.append(monthly[earlier])
         moves = [float(a - b) ** 2 for a, b in pairwise(past)]
-        variance += fmean(moves) * (1 + 2 / len(moves)) if moves else 0.0
+        variance += fmean(moves) * (1 + 4 / len(moves)) if moves else 0.0
     return due, variance**0.5
 
 

@@ -25,9 +25,12 @@ SHARES = (0.025, 0.1, 0.5, 0.9, 0.975)
 LATE = 0.9
 """What an open day lacks of a usual one is taken to come with this likelihood."""
 
-NARROWEST, WIDEST, UTMOST = 0.85, 4.0, 8.0
+NARROWEST, WIDEST, UTMOST = 0.8, 4.0, 8.0
 """So many times at least and at most, past errors stretch the interval of 80 per cent, and at most
 that of 95: one lost month must not for ever."""
+
+LEARNED = 0.93
+"""Past errors count a little less: what foresaw then had seen less of the series."""
 
 WORSE = 1.2
 """The interval of 95 per cent reaches so many times as far as the worst error of the past."""
@@ -131,7 +134,7 @@ def _off(
     lowest, low, high, highest = ((far[at] - far[2]) * more for at in (0, 1, 3, 4))
     if not level.missed:
         return lowest, low, high, highest
-    usual = unit * ahead * math.sqrt(fmean([off * off for off in level.missed]))
+    usual = LEARNED * unit * ahead * math.sqrt(fmean([off * off for off in level.missed]))
     worst = unit * ahead * max(abs(off) for off in level.missed)
     scale = math.sqrt(fmean([total * total for total in totals]))
     near = max(NARROWEST, min(WIDEST, usual / max(scale, _TINY)))
