@@ -95,7 +95,9 @@ def test_a_sum_that_has_no_room_for_all_digits_is_refused_and_not_rounded(tmp_pa
     amounts = ("1e-30", "12345678.5")
     path = written(tmp_path / "a.csv", [ROW | {"BilledCost": each} for each in amounts])
 
-    with pytest.raises(Misconfigured, match=r"a\.csv: amounts have up to 30 digits after the point"):
+    with pytest.raises(
+        Misconfigured, match=r"a\.csv: amounts have up to 30 digits after the point"
+    ):
         asked(path)
 
 

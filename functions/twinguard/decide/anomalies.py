@@ -178,6 +178,8 @@ def _low(days: Amounts, date: dt.date, as_of: dt.date, rules: Rules) -> _Verdict
     if date > as_of or len(past) < 4 * WEEK or run[0] not in days:
         return None
     recent = past[-4 * WEEK :]
+    if float(days.get(date, Decimal(0))) >= max(recent) / float(rules.ratio):
+        return None  # looked at first: nearly every day ends here
     if median(recent) <= QUIET * sum(recent) / len(recent):
         return None
     verdict = None

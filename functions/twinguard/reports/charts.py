@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
+from html import escape
 from itertools import accumulate
 from typing import Any, TypeAlias
-from xml.sax.saxutils import escape
 
 from twinguard.decide.months import last_of
 from twinguard.reports.document import Amount, Bars, Daily, Figure, shown
@@ -65,7 +65,7 @@ def svg(figure: Figure) -> str:
         drawn = drawn.replace(f'"{value}"', f'"var(--{colour})"')
     head, rest = drawn.split(">", 1)
     head = head.replace(' width="', f' role="img" aria-labelledby="{name}-t {name}-d" width="', 1)
-    title, words = escape(figure.title), escape(figure.description)
+    title, words = escape(figure.title, quote=False), escape(figure.description, quote=False)
     return f'{head}><title id="{name}-t">{title}</title><desc id="{name}-d">{words}</desc>{rest}'
 
 
