@@ -40,10 +40,9 @@ class Past(Struct, frozen=True):
     times: Sequence[float]
     is_dear: Sequence[bool]
 
-    @property
-    def longest(self) -> int:
-        """The most dear days in a row."""
-        runs = (len(list(days)) for dear, days in groupby(self.is_dear) if dear)
+    def longest(self, days: int) -> int:
+        """The most dear days in a row among the first ones."""
+        runs = (len(list(run)) for dear, run in groupby(self.is_dear[:days]) if dear)
         return max(runs, default=0)
 
 
@@ -54,7 +53,8 @@ def usual_limit(past: Past, run: int) -> float:
     logs = [math.log(max(_LEAST, times)) for times in past.times]
     limit = math.exp(WILD * robust.spread(logs))
     dear = [one for one, is_dear in zip(past.times, past.is_dear, strict=True) if is_dear]
-    if len(dear) < PRECEDENTS or run >= max(LASTING, past.longest + 2):
+    earlier = past.longest(len(logs) - run + 1)
+    if len(dear) < PRECEDENTS or run >= max(LASTING, earlier + 2):
         return limit
     often = len(dear) / len(logs)
     scores = _NORMAL.inv_cdf(1 - min(0.5, RARE / often))
