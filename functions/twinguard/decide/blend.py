@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Foresee the mean of coming days by simple forecasters, each trusted as it was right of late.
 
-Pure, in floats. They are the means of the last days, of few and of many, and a damped trend; the
-combination of forecasts is Bates and Granger's (1969), its weights Raftery's (2010): a squared
+Pure, in floats. Combined after Bates and Granger (1969), weighted as Raftery (2010): a squared
 error makes a forecaster less likely, and is forgotten."""
 
 from __future__ import annotations
