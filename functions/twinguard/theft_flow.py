@@ -170,7 +170,10 @@ class TheftFlow(Flow):
         def changed(case: Case) -> Case:
             return thefts.followed(case, batch, seen.found, seen.used, quiet)
 
-        return self._carry_out(self._changed(key_id, changed), _ACTOR, now)
+        kept = self._changed(key_id, changed)
+        if (theft := kept.value.theft) and (held := thefts.slipped(theft, seen.used)):
+            self._step(theft, HoldBack(held), _ACTOR, now)
+        return self._carry_out(kept, _ACTOR, now)
 
     def _remember(self, key_id: str, found: list[Finding]) -> None:
         """Keep what could not be recorded: the counters say a finding once, to whoever asked."""
@@ -198,15 +201,19 @@ class TheftFlow(Flow):
         """Do what is due, one step after the other, each noted once it is done."""
         title = ""
         while (theft := kept.value.theft) and (steps := thefts.due(theft, self.policy, now)):
-            step = steps[0]
-            begun = self.theft_journal.step_begins(theft, step, actor, now)
-            try:
-                title = self._do(step, theft) or title
-            except Unavailable as err:
-                self.theft_journal.step_ends(begun, "failed", str(err), now)
-                raise
-            self.theft_journal.step_ends(begun, "done", "", now)
-            kept = self._noted(kept, thefts.done(theft, step))
+            title = self._step(theft, steps[0], actor, now) or title
+            kept = self._noted(kept, thefts.done(theft, steps[0]))
+        return title
+
+    def _step(self, theft: Theft, step: Step, actor: str, now: dt.datetime) -> str:
+        """Do one step, audited before and after; the title of what was told."""
+        begun = self.theft_journal.step_begins(theft, step, actor, now)
+        try:
+            title = self._do(step, theft)
+        except Unavailable as err:
+            self.theft_journal.step_ends(begun, "failed", str(err), now)
+            raise
+        self.theft_journal.step_ends(begun, "done", "", now)
         return title
 
     def _noted(self, kept: Kept[Case], noted: Theft) -> Kept[Case]:

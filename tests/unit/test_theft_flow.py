@@ -566,6 +566,18 @@ def test_counters_that_lost_everything_are_told_what_was_usual():
     assert here.flow.theft_journal.theft(KEY).level is ThreatLevel.CRITICAL
 
 
+@pytest.mark.parametrize(("seconds", "is_back"), [(30, False), (90, True)])
+def test_a_block_that_the_counters_lost_is_put_back(here, seconds, is_back):
+    """What was served right after it was only on its way when the block came."""
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    here.counters = open_counters("memory://")
+    at = NOW + dt.timedelta(seconds=seconds)
+    here.take([counted(at=at)], at)
+
+    assert (here.held(at=at) is not None) is is_back
+    assert here.audit().count("HoldBack") == 1 + is_back
+
+
 def test_a_key_that_began_anew_is_told_what_was_usual_before():
     here = known_key()
     here.take([usual()])
