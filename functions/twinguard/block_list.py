@@ -23,12 +23,17 @@ AGAIN = 0.2
 RENEWED = 30.0
 """Seconds after which everything is asked for again, should a message have been lost."""
 
+STALE = 60.0
+"""Seconds without word from the store after which it is said, and how often from then on."""
+
 
 class BlockList:
-    """The restraints in force. `follow` starts the thread; without it nothing is heard."""
+    """The restraints in force. `follow` starts the thread; without it nothing is heard.
 
-    def __init__(self, counters: Counters) -> None:
-        self._counters = counters
+    Cloud Monitoring reads the lines that carry an event: terraform/modules/observability."""
+
+    def __init__(self, counters: Counters, environment: str = "", stale: float = STALE) -> None:
+        self._counters, self._environment, self._stale = counters, environment, stale
         self._held: dict[str, Restraint] = {}
         self._changed: dict[str, float] = {}
         self._heard = -1.0
@@ -79,13 +84,18 @@ class BlockList:
         return len(self._held)
 
     def _run(self) -> None:
-        is_lost = False
+        begun, is_lost = time.monotonic(), False
+        told = begun
         while not self._ended.is_set():
             try:
                 self._listen()
             except TwinguardError as err:
                 if not is_lost:
                     _log.warning("the block list is not followed; what is known holds: %s", err)
+                now, heard = time.monotonic(), max(begun, self._heard)
+                if now - max(heard, told) >= self._stale:
+                    told = now
+                    self._tell(logging.ERROR, "block_list_stale", age_seconds=round(now - heard))
                 is_lost = True
                 self._ended.wait(AGAIN)
             else:
@@ -97,10 +107,24 @@ class BlockList:
         self._replace(next(following), begun)
         for changes in following:
             for restraint in changes:
-                self.note(restraint)
+                self._receive(restraint)
             self._heard = time.monotonic()
             if self._ended.is_set() or self._heard - begun > RENEWED:
                 return
+
+    def _receive(self, restraint: Restraint) -> None:
+        """Know of a change that the store pushed; a block that was not in force yet is told."""
+        at = time.time()
+        held = self.held(restraint.key_id, at)
+        self.note(restraint)
+        if restraint.curb is Curb.BLOCK and (held is None or held.curb is not Curb.BLOCK):
+            age = max(0, round(1000 * (at - restraint.since)))
+            self._tell(logging.INFO, "block_received", age_ms=age)
+
+    def _tell(self, level: int, event: str, **numbers: int) -> None:
+        """A line that Cloud Monitoring reads; never a key in it."""
+        fields = {"event": event, "environment": self._environment, **numbers}
+        _log.log(level, event.replace("_", " "), extra={"fields": fields})
 
     def _replace(self, everything: tuple[Restraint, ...], begun: float) -> None:
         """Take the store's word for all that was not changed here since it was asked."""

@@ -47,12 +47,16 @@ class Guard:
     """One environment's counters, as one process uses them."""
 
     def __init__(
-        self, counters: Counters, security: Security | None = None, tallies: Tallies | None = None
+        self,
+        counters: Counters,
+        security: Security | None = None,
+        tallies: Tallies | None = None,
+        environment: str = "",
     ) -> None:
         self.counters = counters
         self.security = security or Security()
         self.tallies = tallies or Tallies()
-        self.blocks = BlockList(counters)
+        self.blocks = BlockList(counters, environment)
         self.is_instant = counters.is_instant
         self._fuse = Fuse()
         self._served: dict[str, Sliding] = {}

@@ -117,7 +117,7 @@ def test_functions_subscriptions_jobs_and_topics_have_the_names_it_looks_for(
     assert functions == {f"{names.prefix}-{function}" for function in ENTRY_POINTS}
     assert subscriptions == {
         names.subscription(f"{function}{end}")
-        for function in ENTRY_POINTS
+        for function in (*ENTRY_POINTS, *(("llm-usage",) if policy.gateway else ()))
         for end in ("", "-dead-letters")
     }
 

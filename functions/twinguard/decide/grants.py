@@ -137,8 +137,8 @@ def _application(names: Names) -> Iterator[Grant]:
         return
     for role in policy.application.roles:
         yield Grant(names.project, role, who)
-    if policy.counters is not None:
-        yield Grant(names.project, _CONNECT, who)
+    counts = f"roles/datastore.user{NARROWED}" if policy.counters is None else _CONNECT
+    yield Grant(names.project, counts, who)
     if policy.firebase is not None:
         full = policy.firebase.auth == "full"
         role = "roles/firebaseauth.admin" if full else names.role("firebase_auth")
@@ -153,11 +153,14 @@ def _topics(names: Names) -> Iterator[Grant]:
     yield Grant(names.topic("secret-events"), PUBLISHER, member(names.account("usage")))
     if who := application(names):
         yield Grant(names.topic("usage-events"), PUBLISHER, who)
-    for function in ENTRY_POINTS:
-        dead = names.topic(f"{function}-dead-letters")
+    told = ("llm-usage",) if names.policy.gateway is not None else ()
+    if told and who:
+        yield Grant(names.topic("llm-usage"), PUBLISHER, who)
+    for subscription in (*ENTRY_POINTS, *told):
+        dead = names.topic(f"{subscription}-dead-letters")
         yield Grant(dead, PUBLISHER, names.agent("pubsub"))
         subscriber = "roles/pubsub.subscriber"
-        yield Grant(names.subscription(function), subscriber, names.agent("pubsub"))
+        yield Grant(names.subscription(subscription), subscriber, names.agent("pubsub"))
 
 
 def _called(names: Names) -> Iterator[Grant]:

@@ -43,7 +43,7 @@ module "state" {
   project_id          = module.project.id
   deletion_protection = var.policy.project.protected
   region              = var.policy.region
-  users               = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
+  users               = merge(local.users_of_functions, local.counters_in_records)
 }
 
 module "functions" {
@@ -89,6 +89,7 @@ module "observability" {
   project_id                = module.project.id
   services                  = keys(var.policy.services)
   subscriptions             = keys(var.policy.subscriptions)
+  usage_dead_letters        = one(values(module.usage)[*].dead_letter_subscription)
 }
 
 module "budgets" {

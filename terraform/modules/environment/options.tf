@@ -37,6 +37,21 @@ module "firebase" {
   project_id          = module.project.id
 }
 
+module "usage" {
+  source   = "../usage"
+  for_each = var.policy.gateway == null ? {} : { gateway = var.policy.gateway }
+
+  days                = var.policy.retention.history_days
+  deletion_protection = var.policy.project.protected
+  environment         = var.policy.environment
+  labels              = local.labels
+  name                = local.name
+  project_id          = module.project.id
+  publishers          = local.accounts_of_application
+  pubsub_agent        = module.functions.pubsub_agent
+  region              = var.policy.region
+}
+
 module "billing_export" {
   source   = "../billing_export"
   for_each = try(var.policy.billing_export.create, false) ? { export = var.policy.billing_export } : {}
