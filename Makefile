@@ -285,6 +285,7 @@ lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRA
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	@$(LOCK) pyproject.toml --group cli -c requirements-dev.txt -o requirements-cli.txt
 	@$(LOCK) pyproject.toml -c requirements-dev.txt -o functions/requirements.txt
+	@$(LOCK) pyproject.toml --group gateway -c requirements-dev.txt -o requirements-gateway.txt
 	@echo checkov==3.3.30 | $(LOCK) - -o .ci/requirements-checkov.txt
 
 clean: ## Remove everything that make made

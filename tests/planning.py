@@ -32,6 +32,19 @@ ENVIRONMENTS = ("production", "staging", "development", "ci")
 NUMBER = "123456789012"
 BASIC_ROLES = {"roles/owner", "roles/editor", "roles/viewer"}
 
+DIGEST = 4 * "0123456789abcdef"
+IMAGE = f"europe-west1-docker.pkg.dev/living-twin-staging/gateway/gateway@sha256:{DIGEST}"
+TASKS = "  tasks: {classify: 50, summarise: 60, answer: 60}\n"
+SERVICE = f"{TASKS}  service: {{name: living-twin-gateway, image: {IMAGE}}}\n"
+WORKER = "  living-twin-reports: {critical: false}\n"
+ASLEEP = "[living-twin-api, living-twin-worker, living-twin-reports]"
+SERVED = (
+    (TASKS, SERVICE),
+    (WORKER, f"{WORKER}  living-twin-gateway: {{critical: false}}\n"),
+    (ASLEEP, f"{ASLEEP[:-1]}, living-twin-gateway]"),
+)
+"""Edits of staging's policy that deploy the gateway."""
+
 QUOTES = '"]'
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 NO_DATA = f"""

@@ -81,9 +81,10 @@ locals {
 
   held_services = {
     for name, target in var.policy.services : name => {
-      account  = target.account
-      holders  = local._service_holders[name]
-      location = coalesce(target.region, var.policy.region)
+      account = target.account
+      holders = local._service_holders[name]
+      # The gateway's own says that it is there: what is granted on it comes after it.
+      location = name == try(local._gateways["gateway"].name, null) ? module.gateway["gateway"].location : coalesce(target.region, var.policy.region)
     }
   }
   held_subscriptions = {

@@ -13,7 +13,7 @@ module "delivery" {
   source   = "../delivery"
   for_each = var.policy.delivery == null ? {} : { github = var.policy.delivery }
 
-  acts_as         = module.functions.accounts
+  acts_as         = merge(module.functions.accounts, local.accounts_of_gateway)
   billing_account = var.policy.billing_account
   buckets         = { source = module.functions.source_bucket }
   environment     = var.policy.environment
@@ -35,21 +35,6 @@ module "firebase" {
   firebase            = each.value
   prefix              = local.prefix
   project_id          = module.project.id
-}
-
-module "usage" {
-  source   = "../usage"
-  for_each = var.policy.gateway == null ? {} : { gateway = var.policy.gateway }
-
-  days                = var.policy.retention.history_days
-  deletion_protection = var.policy.project.protected
-  environment         = var.policy.environment
-  labels              = local.labels
-  name                = local.name
-  project_id          = module.project.id
-  publishers          = local.accounts_of_application
-  pubsub_agent        = module.functions.pubsub_agent
-  region              = var.policy.region
 }
 
 module "billing_export" {

@@ -17,6 +17,8 @@ mock_provider "google-beta" {
 }
 
 variables {
+  service = { name = "living-twin-worker", image = "r.example.com/gateway@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+
   bundle      = "../../../.cache/bundle"
   environment = "staging"
   raw_policy  = {}
@@ -156,6 +158,71 @@ run "a_task_that_no_model_is_good_enough_for_is_refused" {
   command = plan
   variables {
     policy = merge(var.policy, { gateway = merge(var.policy.gateway, { tasks = { reason = 95 } }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_gateway_is_deployed_only_where_the_policy_says_so" {
+  command = plan
+
+  assert {
+    condition     = output.gateway == null
+    error_message = "Without gateway.service, somebody else deploys it."
+  }
+}
+
+run "a_service_that_night_and_cap_do_not_know_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { name = "living-twin-gateway" }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_image_by_its_tag_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { image = "r.example.com/gateway:latest" }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_ingress_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { ingress = "everybody" }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "more_instances_at_least_than_at_most_are_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { minimum = 4 }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_invoker_without_a_kind_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { invokers = ["somebody@example.com"] }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "several_instances_without_a_store_to_count_in_are_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, {}) }), counters = null })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_application_that_is_not_there_calls_nothing" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, {}) }), application = null, secrets = {}, firebase = null })
   }
   expect_failures = [var.policy]
 }
