@@ -30,10 +30,13 @@ STALE = 60.0
 class BlockList:
     """The restraints in force. `follow` starts the thread; without it nothing is heard.
 
-    Cloud Monitoring reads the lines that carry an event: terraform/modules/observability."""
+    How old a pushed block is when it comes is logged, under the environment's name, and how old all
+    of it is, once that is `stale` seconds."""
 
     def __init__(self, counters: Counters, environment: str = "", stale: float = STALE) -> None:
-        self._counters, self._environment, self._stale = counters, environment, stale
+        self._counters = counters
+        self._environment = environment
+        self._stale = stale
         self._held: dict[str, Restraint] = {}
         self._changed: dict[str, float] = {}
         self._heard = -1.0
@@ -95,11 +98,20 @@ class BlockList:
                 now, heard = time.monotonic(), max(begun, self._heard)
                 if now - max(heard, told) >= self._stale:
                     told = now
-                    self._tell(logging.ERROR, "block_list_stale", age_seconds=round(now - heard))
+                    self._complain(now - heard)
                 is_lost = True
                 self._ended.wait(AGAIN)
             else:
                 is_lost = False
+
+    def _complain(self, age: float) -> None:
+        """A line of its own: no block that is made now is known here."""
+        fields = {
+            "event": "block_list_stale",
+            "environment": self._environment,
+            "age_seconds": round(age),
+        }
+        _log.error("block list stale", extra={"fields": fields})
 
     def _listen(self) -> None:
         begun = time.monotonic()
@@ -107,24 +119,23 @@ class BlockList:
         self._replace(next(following), begun)
         for changes in following:
             for restraint in changes:
-                self._receive(restraint)
+                self._hear(restraint)
             self._heard = time.monotonic()
             if self._ended.is_set() or self._heard - begun > RENEWED:
                 return
 
-    def _receive(self, restraint: Restraint) -> None:
-        """Know of a change that the store pushed; a block that was not in force yet is told."""
-        at = time.time()
-        held = self.held(restraint.key_id, at)
+    def _hear(self, restraint: Restraint) -> None:
+        """Know of what the store pushed; one line for a block that was not known here."""
+        now, known = time.time(), self._held.get(restraint.key_id)
+        is_news = known is None or known.curb is not Curb.BLOCK
         self.note(restraint)
-        if restraint.curb is Curb.BLOCK and (held is None or held.curb is not Curb.BLOCK):
-            age = max(0, round(1000 * (at - restraint.since)))
-            self._tell(logging.INFO, "block_received", age_ms=age)
-
-    def _tell(self, level: int, event: str, **numbers: int) -> None:
-        """A line that Cloud Monitoring reads; never a key in it."""
-        fields = {"event": event, "environment": self._environment, **numbers}
-        _log.log(level, event.replace("_", " "), extra={"fields": fields})
+        if is_news and restraint.curb is Curb.BLOCK:
+            fields = {
+                "event": "block_received",
+                "environment": self._environment,
+                "age_ms": max(0, round(1000 * (now - restraint.since))),
+            }
+            _log.info("block received", extra={"fields": fields})
 
     def _replace(self, everything: tuple[Restraint, ...], begun: float) -> None:
         """Take the store's word for all that was not changed here since it was asked."""

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a block list says of itself, as terraform/modules/observability reads it."""
+"""What an instance says when a block reaches it, or none can: the lines that Terraform reads."""
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
@@ -11,111 +10,116 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from twinguard import logs
 from twinguard.block_list import BlockList
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.errors import Unavailable
+from twinguard.logs import JsonLines
 
-OBSERVABILITY = Path(__file__).parents[2] / "terraform" / "modules" / "observability"
-KEY = "0123456789abcdef-7777"
+README = Path(__file__).parents[2] / "terraform" / "modules" / "observability" / "README.md"
 
 
-class Store:
-    """Counters that are followed once: what they push, or None for no answer at all."""
+class Pushed:
+    """A store that pushes what it is given, and then no more."""
 
-    def __init__(self, *pushed):
-        self.pushed, self.ends = pushed, None
+    def __init__(self, *changes):
+        self.changes = changes
 
     def follow(self):
-        if None in self.pushed:
-            self.ends()
-            raise Unavailable("no answer")
-        yield ()
-        yield from self.pushed
-        self.ends()
+        yield from self.changes
+
+
+def block(key_id="k1", age=0.25):
+    return Restraint(key_id=key_id, curb=Curb.BLOCK, since=time.time() - age)
 
 
 @pytest.fixture
-def told():
-    """The JSON lines that following a store leads to."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+def lines(caplog):
+    """What was said about blocks after the store pushed this."""
 
-    def following(*pushed, stale=60.0):
-        stream, store = io.StringIO(), Store(*pushed)
-        blocks = BlockList(store, "staging", stale)
-        store.ends = blocks._ended.set
-        logs.configure(stream=stream)
-        blocks._run()
-        return [json.loads(line) for line in stream.getvalue().splitlines()]
+    def heard(*changes):
+        with caplog.at_level(logging.INFO, "twinguard"):
+            BlockList(Pushed(*changes), "staging")._listen()
+        told = [json.loads(JsonLines().format(record)) for record in caplog.records]
+        return [line for line in told if line.get("event") == "block_received"]
 
-    yield following
-    root.handlers[:] = before
-    root.setLevel(level)
+    return heard
 
 
-def block(seconds_ago=0.25):
-    return Restraint(key_id=KEY, curb=Curb.BLOCK, since=time.time() - seconds_ago)
+def test_a_block_that_arrives_says_how_old_it_is(lines):
+    (line,) = lines((), (block(age=0.25),))
+
+    assert 250 <= line.pop("age_ms") < 5_000
+    assert line == {
+        "severity": "INFO",
+        "message": "block received",
+        "logger": "twinguard",
+        "event": "block_received",
+        "environment": "staging",
+    }
 
 
-def described():
-    """The lines that the module's README promises, by their events."""
-    found = re.findall(r"```json\n(.*?)\n```", (OBSERVABILITY / "README.md").read_text(), re.DOTALL)
-    return {line["event"]: line for line in map(json.loads, found)}
+def test_the_line_has_what_terraform_says_it_has(lines):
+    (line,) = lines((), (block(),))
+    described = json.loads(re.search(r"```json\n(.*?)```", README.read_text(), re.DOTALL)[1])
+
+    assert line.keys() == described.keys()
 
 
-def test_a_block_that_is_pushed_is_told_with_its_age(told):
-    (line,) = told((block(),))
-
-    age = line.pop("age_ms")
-    wanted = dict(described()["block_received"])
-    assert 250 <= age < 60_000
-    assert isinstance(wanted.pop("age_ms"), int)
-    assert line == wanted
-    assert KEY not in str(line)
-
-
-def test_a_block_from_a_clock_ahead_has_no_age(told):
-    (line,) = told((block(-30),))
+def test_a_block_from_the_future_is_not_younger_than_nothing(lines):
+    (line,) = lines((), (block(age=-60),))
 
     assert line["age_ms"] == 0
 
 
-def test_a_block_that_comes_twice_is_told_once(told):
-    repeated = block()
+def test_what_was_known_or_found_at_the_start_or_is_no_block_says_nothing(lines):
+    known, other = block(), block("k2")
+    slowed = replace(other, curb=Curb.THROTTLE, rate=10)
+    lifted = replace(known, curb=Curb.NONE)
 
-    assert len(told((repeated,), (repeated,))) == 1
-
-
-def test_a_throttle_and_a_lift_are_no_blocks(told):
-    slowed = Restraint(key_id=KEY, curb=Curb.THROTTLE, since=time.time(), rate=10)
-    lifted = Restraint(key_id=KEY, curb=Curb.NONE, since=time.time())
-
-    assert told((slowed,), (lifted,)) == []
-    assert len(told((slowed,), (block(),))) == 1
+    assert lines((known,), (known,), (slowed,), (lifted,)) == []
 
 
-def test_a_list_that_hears_nothing_for_long_says_how_old_it_is(told):
-    lost, stale = told(None, stale=0.0)
+def test_a_block_after_a_throttle_and_one_that_comes_again_later_are_news(lines):
+    one = block()
+    slowed, lifted = replace(one, curb=Curb.THROTTLE, rate=10), replace(one, curb=Curb.NONE)
 
-    wanted = described()["block_list_stale"]
+    assert len(lines((), (slowed,), (one,), (one,), (lifted,), (one,))) == 2
+
+
+class Silent:
+    """A store that does not answer, and ends what follows it."""
+
+    def follow(self):
+        self.ends()
+        raise Unavailable("no answer")
+
+
+@pytest.fixture
+def complaints(caplog):
+    """What a list that hears nothing says once `stale` seconds are over."""
+
+    def heard(stale):
+        store = Silent()
+        blocks = BlockList(store, "staging", stale)
+        store.ends = blocks._ended.set
+        blocks._run()
+        return [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+    return heard
+
+
+def test_a_list_that_hears_nothing_for_long_says_how_old_it_is(complaints):
+    lost, stale = complaints(0.0)
+    described = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+
     assert lost["severity"] == "WARNING"
-    assert stale | {"age_seconds": wanted["age_seconds"]} == wanted
-    assert stale["age_seconds"] == 0
+    assert stale == json.loads(described[1]) | {"age_seconds": 0}
 
 
-def test_a_short_gap_is_said_once_and_wakes_nobody(told):
-    (lost,) = told(None)
+def test_a_short_gap_is_said_once_and_wakes_nobody(complaints):
+    (lost,) = complaints(60.0)
 
     assert lost["message"].startswith("the block list is not followed")
     assert "event" not in lost
-
-
-def test_terraform_reads_just_these_lines():
-    text = (OBSERVABILITY / "blocks.tf").read_text()
-
-    events = set(re.findall(r'jsonPayload\.event = \\"(\w+)\\"', text))
-    assert events == described().keys() == {"block_received", "block_list_stale"}
-    for line in described().values():
-        assert (line["logger"], line["environment"]) == ("twinguard", "staging")

@@ -43,9 +43,8 @@ def protection(env: Mapping[str, str], keys: Iterable[KeyFacts] = ()) -> dict[st
     if topic:
         endpoint = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
         reporter = Reporter(TopicPublisher(endpoint), topic, tallies)
-    name = policy.environment.value
     return {
-        "guard": Guard(open_counters(url, options), security, tallies, name),
+        "guard": Guard(open_counters(url, options), security, tallies, policy.environment.value),
         "key_id_of": Peppers.read(env).key_id,
         "reporter": reporter,
         "places": places,
