@@ -24,17 +24,21 @@ AGAIN = 0.2
 RENEWED = 30.0
 """Seconds after which everything is asked for again, should a message have been lost."""
 
+STALE = 60.0
+"""Seconds without word from the store after which it is said, and how often from then on."""
+
 
 class BlockList:
     """The restraints in force. `follow` starts the thread; without it nothing is heard.
 
-    How old a pushed block is when it comes is logged, under the environment's name. `before_lift`
-    hears of each key that is about to be let go."""
+    How old a pushed block is when it comes is logged, under the environment's name, and how old all
+    of it is, once that is `stale` seconds. `before_lift` hears of each key that is let go."""
 
-    def __init__(self, counters: Counters, environment: str = "") -> None:
+    def __init__(self, counters: Counters, environment: str = "", stale: float = STALE) -> None:
         self._counters = counters
         self.before_lift: Callable[[str], None] = lambda _: None
         self._environment = environment
+        self._stale = stale
         self._held: dict[str, Restraint] = {}
         self._changed: dict[str, float] = {}
         self._heard = -1.0
@@ -87,17 +91,31 @@ class BlockList:
         return len(self._held)
 
     def _run(self) -> None:
-        is_lost = False
+        begun, is_lost = time.monotonic(), False
+        told = begun
         while not self._ended.is_set():
             try:
                 self._listen()
             except TwinguardError as err:
                 if not is_lost:
                     _log.warning("the block list is not followed; what is known holds: %s", err)
+                now, heard = time.monotonic(), max(begun, self._heard)
+                if now - max(heard, told) >= self._stale:
+                    told = now
+                    self._complain(now - heard)
                 is_lost = True
                 self._ended.wait(AGAIN)
             else:
                 is_lost = False
+
+    def _complain(self, age: float) -> None:
+        """A line of its own: no block that is made now is known here."""
+        fields = {
+            "event": "block_list_stale",
+            "environment": self._environment,
+            "age_seconds": round(age),
+        }
+        _log.error("block list stale", extra={"fields": fields})
 
     def _listen(self) -> None:
         begun = time.monotonic()

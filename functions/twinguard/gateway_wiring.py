@@ -209,7 +209,8 @@ def _now() -> dt.datetime:
 class KeyFiles:
     """Providers' keys: a file each in `TWINGUARD_PROVIDER_KEYS`, or OpenAI's in `OPENAI_API_KEY`.
 
-    A file is read for each request, so that a rotation needs no restart."""
+    Or a folder each with a file `key`, as Cloud Run mounts secrets, no two into one. A file is read
+    for each request, so that a rotation needs no restart."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._folder = Path(env[_KEYS]) if env.get(_KEYS) else None
@@ -220,7 +221,7 @@ class KeyFiles:
         if self._folder is not None:
             path = self._folder / provider
             try:
-                text = path.read_text(encoding="ascii").strip()
+                text = (path / "key" if path.is_dir() else path).read_text(encoding="ascii").strip()
             except (OSError, UnicodeDecodeError) as err:
                 raise Unavailable(
                     f"{_KEYS}: the key of {provider} cannot be read; mount its secret there"

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ledgers import ACME, CHAT, STAGING, redis_ledger
-from twinguard import state
+from twinguard import config, state
+from twinguard.billing.usage_table import table_of
 from twinguard.cli import budgets
 from twinguard.decide.ledger import (
     NANOS,
@@ -23,7 +24,8 @@ from twinguard.decide.ledger import (
     period_of,
 )
 from twinguard.llm.ledger_book import Book
-from twinguard.policy import Retention
+from twinguard.policy import Environment, Retention
+from twinguard.standins.bigquery import BigQuery
 
 RAISE = ("raise", "--env", "staging", "--scope", "tenant:acme", "--reason", "launch")
 
@@ -186,6 +188,19 @@ def test_a_ledger_is_rebuilt_from_the_usage_log(ledger, tmp_path):
     model = Scope(ScopeKind.MODEL, "openai/gpt-4o")
     spent = [standing.spent for standing in ledger.totals([STAGING, ACME, model])]
     assert spent == [65 * NANOS] * 3
+
+
+def test_a_ledger_is_rebuilt_from_what_bigquery_kept(ledger, monkeypatch):
+    policy = config.load(config.path_of(Environment.STAGING))
+    messages = [json.dumps([event(1, 60 * NANOS), event(2, 5 * NANOS)]).encode()] * 2
+    now = dt.datetime.now(dt.UTC)
+    rows = [(now, message) for message in messages]
+    with BigQuery(table_of(policy), rows, location=policy.region) as bigquery:
+        monkeypatch.setenv(*next(iter(bigquery.environment.items())))
+        done = run("rebuild", "--env", "staging", "--events", "usage://", "--apply")
+
+    assert "has spent 65.00 USD" in done
+    assert ledger.totals([STAGING])[0].spent == 65 * NANOS
 
 
 def test_what_is_no_usage_log_is_refused_by_its_line(ledger, tmp_path):

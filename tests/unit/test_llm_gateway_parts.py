@@ -266,6 +266,9 @@ def test_a_provider_key_is_read_anew_for_each_call(tmp_path):
     assert keys.key_of("openai").reveal() == "first"
     (tmp_path / "openai").write_text("second\n")
     assert keys.key_of("openai").reveal() == "second"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "key").write_text("mounted\n")
+    assert keys.key_of("other").reveal() == "mounted"
 
     (tmp_path / "openai").write_text("two\nlines")
     with pytest.raises(Unavailable, match="not one line"):

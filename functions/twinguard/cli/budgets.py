@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Annotated
 import typer
 
 from twinguard import state
+from twinguard.billing import gateway_usage
 from twinguard.cli import budgets_output as output
 from twinguard.cli.deployed import settings
 from twinguard.cli.desk import Apply, AsJson, By, Desk, Env, at_desk
@@ -135,7 +138,7 @@ def raise_limit(
 def rebuild(
     *,
     env: Env,
-    events: Annotated[Path, typer.Option(help="The usage log: a JSON event on each line.")],
+    events: Annotated[str, typer.Option(help="The usage log: a file, or usage:// for BigQuery's.")],
     month: Annotated[str, typer.Option(help="As 2026-11; else this month.")] = "",
     apply: Apply = False,
     as_json: AsJson = False,
@@ -147,10 +150,8 @@ def rebuild(
             raise Misconfigured("TWINGUARD_COUNTERS names no Redis; set it to the ledger's store")
         period = Period(_month(month)) if month else office.period
         try:
-            with events.open("rb") as lines:
+            with _lines(events, office.policy, period) as lines:
                 found = list(counted(lines, office.policy.environment.value))
-        except OSError as err:
-            raise Misconfigured(f"{events}: cannot be read ({err.strerror}); check it") from err
         except BadEvent as err:
             raise Misconfigured(f"{events}: {err}") from err
         output.rebuilding(period, len(found), applied=apply, as_json=as_json)
@@ -158,6 +159,19 @@ def rebuild(
             raise typer.Exit
         spent = rebuilt(office.ledger, office.book, period, found)
         output.rebuilt(period, spent, environment_of(office.policy), as_json=as_json)
+
+
+@contextmanager
+def _lines(place: str, policy: Policy, period: Period) -> Iterator[Iterable[bytes]]:
+    """The lines of a file, or of what the table was told since the month began."""
+    if place == "usage://":
+        yield gateway_usage(policy, os.environ).messages(period.start.date())
+        return
+    try:
+        with Path(place).open("rb") as lines:
+            yield lines
+    except OSError as err:
+        raise Misconfigured(f"{place}: cannot be read ({err.strerror}); check it") from err
 
 
 def _office(desk: Desk) -> Office:

@@ -50,6 +50,15 @@ variable "policy" {
         fallbacks  = optional(list(string), [])
       })), {})
       tasks = optional(map(number), {})
+      service = optional(object({
+        name        = string
+        image       = string
+        ingress     = optional(string, "internal")
+        minimum     = optional(number, 0)
+        maximum     = optional(number, 3)
+        concurrency = optional(number, 80)
+        invokers    = optional(list(string), ["application"])
+      }))
     }))
     neo4j     = optional(object({ uri = string, user = optional(string), password = optional(string) }))
     local_llm = optional(object({ endpoint = string, model = string }))
@@ -613,5 +622,33 @@ variable "policy" {
   validation {
     condition     = var.policy.gateway == null ? true : length(var.policy.gateway.models) == 0 || alltrue([for floor in values(var.policy.gateway.tasks) : floor <= max(concat([for model in values(var.policy.gateway.models) : model.quality if !model.embeddings], [length([for model in values(var.policy.gateway.models) : model if !model.embeddings]) == 0 ? 100 : 0])...)])
     error_message = "environments/${var.environment}/policy.yaml: gateway.tasks: no model is as good as a task needs it; lower it, or add a model."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : contains([for name, target in var.policy.services : name if target.region == null || target.region == var.policy.region], var.policy.gateway.service.name)
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.name is not in services, or in another region; add it there: night and cap go by it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : can(regex("^[a-z0-9][a-z0-9.-]*(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$", var.policy.gateway.service.image))
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.image must be named by its digest: a tag can become another image; write REGISTRY/PATH@sha256:… as the build prints it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : contains(["internal", "load-balancer", "all"], var.policy.gateway.service.ingress)
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.ingress must be internal, load-balancer or all; correct it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : contains(range(0, 101), var.policy.gateway.service.minimum) && contains(range(1, 1001), var.policy.gateway.service.maximum) && var.policy.gateway.service.minimum <= var.policy.gateway.service.maximum && contains(range(1, 1001), var.policy.gateway.service.concurrency)
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.minimum must be from 0 to 100 and not above maximum, maximum and concurrency from 1 to 1000; correct them."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : alltrue([for who in var.policy.gateway.service.invokers : can(regex("^(application|allUsers|(serviceAccount|group|user):[^@ ]+@[^@ ]+[.][a-z]+)$", who))])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.invokers must be application, members like group:testers@example.com, or allUsers; correct them."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : var.policy.counters != null
+    error_message = "environments/${var.environment}/policy.yaml: counters is missing; instances of gateway.service count money together: add it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : var.policy.application != null || !contains(var.policy.gateway.service.invokers, "application")
+    error_message = "environments/${var.environment}/policy.yaml: application is missing; gateway.service.invokers speaks of it: add it, or name others."
   }
 }
