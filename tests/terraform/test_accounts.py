@@ -13,11 +13,14 @@ from permissions import (
     NEEDS,
     OF_PORTS,
     OF_VALUES,
+    PUBLISHER,
+    RECORDS,
     SWITCHED,
     of_keys,
 )
 from planning import ENVIRONMENTS, Plan
-from twinguard import wiring
+from twinguard import config, wiring
+from twinguard.policy import Environment
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -105,6 +108,27 @@ def test_whoever_may_also_read_costs_unlink_and_make_keys_may_do_just_that(works
     assert COSTS in needed
     assert ACCESSOR in granted_to(plan, "on-secret-event")
     assert ACCESSOR not in granted_to(plan, "on-budget-alert")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_application_finds_customers_keys_and_reports_their_use(workspace, environment):
+    plan = workspace.plan(environment)
+    name = config.load(config.path_of(Environment(environment))).application.account
+    granted = [
+        after
+        for after in plan.made.values()
+        if str(after.get("member")).startswith(f"serviceAccount:{name}@")
+    ]
+
+    places = {
+        after["condition"][0]["expression"].rpartition("/")[2].strip('"')
+        for after in granted
+        if after["role"] == RECORDS and after.get("condition")
+    }
+    topics = {after["topic"] for after in granted if after["role"] == PUBLISHER}
+
+    assert places == {f"twinguard-{environment}"}
+    assert f"twinguard-{environment}-usage-events" in topics
 
 
 def test_the_walk_knows_every_entry_point_and_tells_them_apart():

@@ -8,6 +8,7 @@ import pytest
 from permissions import ACCESSOR, PUBLISHER, RECORDS
 from planning import DIGEST, SERVED, SERVICE, TASKS, Plan
 from twinguard import config
+from twinguard.cli import deployed
 from twinguard.errors import Misconfigured
 from twinguard.gateway_wiring import parts_from
 from twinguard.policy import Environment, is_control_plane
@@ -65,6 +66,7 @@ def test_its_account_may_do_what_a_call_needs_and_nothing_else(plan):
         (ACCESSOR, "staging-key-pepper"),
         (ACCESSOR, "staging-openai-api-key"),
         (PUBLISHER, "twinguard-staging-llm-usage"),
+        (PUBLISHER, "twinguard-staging-usage-events"),
     }
     narrowed = [
         after["condition"]
@@ -129,8 +131,9 @@ def test_it_starts_with_the_settings_that_terraform_gives_it(plan, policy, tmp_p
 
     assert config.parse(given["TWINGUARD_POLICY"], "TWINGUARD_POLICY") == policy
     parts = parts_from(policy, env | {"TWINGUARD_LLM_USAGE": str(tmp_path / "usage.jsonl")})
-    assert callable(parts.gateway)
+    assert callable(parts.app)
     assert given["TWINGUARD_LLM_USAGE"].endswith("/topics/twinguard-staging-llm-usage")
+    assert given["TWINGUARD_USAGE_TOPIC"] == deployed.usage_topic(policy)
 
 
 def test_each_provider_has_its_key_where_the_gateway_looks(plan):

@@ -147,8 +147,9 @@ def _application(names: Names) -> Iterator[Grant]:
         return
     for role in policy.application.roles:
         yield Grant(names.project, role, who)
-    counts = f"roles/datastore.user{NARROWED}" if policy.counters is None else _CONNECT
-    yield Grant(names.project, counts, who)
+    yield Grant(names.project, f"roles/datastore.user{NARROWED}", who)
+    if policy.counters is not None:
+        yield Grant(names.project, _CONNECT, who)
     if policy.firebase is not None:
         full = policy.firebase.auth == "full"
         role = "roles/firebaseauth.admin" if full else names.role("firebase_auth")
@@ -161,10 +162,10 @@ def _topics(names: Names) -> Iterator[Grant]:
         yield Grant(names.topic("alerts"), PUBLISHER, member(names.account(account)))
     yield Grant(names.topic("secret-events"), PUBLISHER, names.agent("secretmanager"))
     yield Grant(names.topic("secret-events"), PUBLISHER, member(names.account("usage")))
-    if who := application(names):
+    for who in filter(None, (application(names), gateway(names))):
         yield Grant(names.topic("usage-events"), PUBLISHER, who)
     told = ("llm-usage",) if names.policy.gateway is not None else ()
-    if told and (serves := gateway(names) or who):
+    if told and (serves := gateway(names) or application(names)):
         yield Grant(names.topic("llm-usage"), PUBLISHER, serves)
     for subscription in (*ENTRY_POINTS, *told):
         dead = names.topic(f"{subscription}-dead-letters")

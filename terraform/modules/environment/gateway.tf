@@ -45,6 +45,7 @@ module "gateway" {
   provider_secrets    = { for provider, secret in local.secrets_of_gateway : provider => module.keys.secret_ids[secret] }
   records_url         = module.state.records_url
   region              = var.policy.region
+  reports_topic       = module.functions.reports_topic
   seconds             = var.policy.gateway.seconds
   service             = each.value
   usage_topic         = module.usage["gateway"].topic

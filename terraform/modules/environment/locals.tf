@@ -10,9 +10,7 @@ locals {
     application = module.keys.service_account_email
   }
 
-  # Without a store of their own the counters are records, and the application follows its blocks.
-  users_of_functions  = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
-  counters_in_records = var.policy.counters == null ? local.accounts_of_application : {}
+  users_of_functions = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
 
   counters = {
     url          = var.policy.counters == null ? module.state.records_url : "rediss://${coalesce(module.state.counters_address, "unknown.invalid")}:6379?cluster=true&iam=true"

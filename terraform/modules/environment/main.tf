@@ -44,7 +44,7 @@ module "state" {
   project_id          = module.project.id
   deletion_protection = var.policy.project.protected
   region              = var.policy.region
-  users               = merge(local.users_of_functions, local.counters_in_records, local.accounts_of_gateway)
+  users               = merge(local.users_of_functions, local.accounts_of_application, local.accounts_of_gateway)
 }
 
 module "functions" {
@@ -66,7 +66,7 @@ module "functions" {
   project_number      = module.project.number
   records_url         = module.state.records_url
   region              = var.policy.region
-  reporters           = local.accounts_of_application
+  reporters           = merge(local.accounts_of_application, local.accounts_of_gateway)
   rotated_secrets     = local.rotated_secrets
   rotates_api_keys    = length(local.rotated_api_keys) > 0
   schedule            = var.policy.schedule

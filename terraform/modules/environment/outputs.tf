@@ -39,6 +39,16 @@ output "llm_usage" {
   value       = one([for usage in values(module.usage) : { table = usage.table, topic = usage.topic }])
 }
 
+output "records" {
+  description = "What TWINGUARD_RECORDS is set to, in the application as in the functions."
+  value       = module.state.records_url
+}
+
+output "reports_topic" {
+  description = "Full name of the topic usage-events, for TWINGUARD_USAGE_TOPIC of the application."
+  value       = module.functions.reports_topic
+}
+
 output "secret_ids" {
   description = "Secrets of the application and of the channels; their values are added by a command, see terraform/README.md."
   value       = module.keys.secret_ids

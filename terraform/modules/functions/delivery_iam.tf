@@ -74,7 +74,8 @@ resource "google_pubsub_topic_iam_member" "rotation" {
   member  = local.members["on-usage"]
 }
 
-# The application tells what it used, and nobody else: a forged report would be a forged bill.
+# Whoever guards requests tells what keys were used for, and nobody else: a forged report would be a
+# theft that never was.
 resource "google_pubsub_topic_iam_member" "usage" {
   for_each = var.reporters
 

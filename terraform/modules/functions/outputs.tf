@@ -24,6 +24,13 @@ output "pubsub_agent" {
   depends_on = [google_project_service_identity.pubsub]
 }
 
+output "reports_topic" {
+  description = "Full name of the topic usage-events, for TWINGUARD_USAGE_TOPIC, once its reporters may publish."
+  value       = "projects/${var.project_id}/topics/${google_pubsub_topic.topic["usage-events"].name}"
+
+  depends_on = [google_pubsub_topic_iam_member.usage]
+}
+
 output "services" {
   description = "Names of the Cloud Run services behind the functions, by function."
   value       = { for name, function in google_cloudfunctions2_function.function : name => function.name }

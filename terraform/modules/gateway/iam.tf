@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # An account that may do what a call to a model needs. What it may elsewhere is granted there: the
-# records and counters in modules/state, its secrets in modules/keys, its topic in modules/usage.
+# records and counters in modules/state, its secrets in modules/keys, its topics in modules/usage
+# and modules/functions.
 
 locals {
   # Written out, because the provider knows an e-mail only after apply.

@@ -17,6 +17,7 @@ locals {
     TWINGUARD_POLICY        = var.policy_json
     TWINGUARD_PROVIDER_KEYS = local.keys
     TWINGUARD_RECORDS       = var.records_url
+    TWINGUARD_USAGE_TOPIC   = var.reports_topic
   }
 }
 

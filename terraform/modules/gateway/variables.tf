@@ -91,6 +91,12 @@ variable "region" {
   nullable    = false
 }
 
+variable "reports_topic" {
+  description = "Full name of the topic for what keys were used for, once the account may publish."
+  type        = string
+  nullable    = false
+}
+
 variable "seconds" {
   description = "Seconds that an answer may take."
   type        = number

@@ -19,6 +19,7 @@ variables {
   provider_secrets = { openai = "staging-openai-api-key", other = "staging-other-key" }
   records_url      = "firestore://living-twin-staging/twinguard-staging"
   region           = "europe-west1"
+  reports_topic    = "projects/living-twin-staging/topics/twinguard-staging-usage-events"
   seconds          = 300
   service = {
     name  = "living-twin-gateway"
