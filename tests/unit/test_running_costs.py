@@ -17,6 +17,7 @@ from twinguard import config
 from twinguard.cli import running_costs as command
 from twinguard.decide import running_costs, running_prices
 from twinguard.decide.running_costs import Line, Unpriced, estimate, jobs
+from twinguard.llm_policy import Service
 from twinguard.policy import Environment
 from twinguard.provisions import BillingExport, Counters
 
@@ -68,10 +69,13 @@ def test_an_amount_costs_its_price_beyond_what_is_free():
 
 
 def test_more_requests_cost_more_and_none_leave_what_stands():
-    none, some, more = (total(estimate(policy(), many)) for many in (0, 10**6, 10**7))
+    ours = replace(policy(), gateway=None)
+    none, some, more = (total(estimate(ours, many)) for many in (0, 10**6, 10**7))
+    with_gateway = total(estimate(policy(), 10**7)) - total(estimate(policy(), 10**6))
 
     assert 0 < none < some < more
     assert Decimal(1) < (more - some) / 9 < Decimal(2), "USD for each million"
+    assert Decimal("0.5") < (with_gateway - more + some) / 9 < Decimal("0.7"), "for models' usage"
 
 
 def test_counters_cost_by_node_shard_and_replica():
@@ -103,6 +107,44 @@ def test_a_connected_export_brings_its_tasks_and_its_queries():
 
     assert jobs(found).keys() - jobs(policy()).keys() == {"costs", "report", "reconcile"}
     assert of(estimate(found, 0), "BigQuery", "reconciliation").amount > 0
+
+
+def served(**terms):
+    found = policy()
+    image = f"europe-docker.pkg.dev/p/r/gateway@sha256:{64 * '0'}"
+    service = Service(name="living-twin-gateway", image=image, **terms)
+    services = {**found.services, service.name: next(iter(found.services.values()))}
+    return replace(found, gateway=replace(found.gateway, service=service), services=services)
+
+
+def test_a_deployed_gateway_costs_its_instances_and_its_pepper():
+    none, kept = estimate(served(), 0), estimate(served(minimum=2), 0)
+
+    assert of(none, "Cloud Run", "gateway").amount == running_costs.AWAKE_HOURS
+    assert of(kept, "Cloud Run", "gateway").amount == 2 * 730
+    assert of(kept, "Cloud Run", "gateway").list_cost == Decimal("105.12")
+    assert [one for one in estimate(policy(), 0) if one.product == "Cloud Run"] == []
+    secrets = [of(one, "Secret Manager", "one each") for one in (none, estimate(policy(), 0))]
+    assert secrets[0].amount == secrets[1].amount + 1
+
+
+def test_a_gateway_where_no_price_is_known_is_said_and_never_free():
+    found = estimate(replace(served(), region="moon-north1"), 0)
+
+    assert Unpriced("Cloud Run", "gateway in moon-north1") in found
+
+
+def test_usage_of_models_costs_its_way_and_its_table_as_long_as_it_is_kept():
+    many, ours = 2**30, policy()
+    found = estimate(ours, many)
+
+    assert of(found, "Pub/Sub", "into its table").amount == 1000
+    assert of(found, "Pub/Sub", "llm-usage, 31 days").amount == 1000
+    assert round(of(found, "BigQuery", "llm-usage").amount) == 13_158
+    without = estimate(replace(ours, gateway=None), many)
+    assert [one for one in without if "llm-usage" in getattr(one, "purpose", "")] == []
+    moved = [of(one, "Pub/Sub", "published").amount for one in (found, without)]
+    assert round(moved[0] - moved[1]) == 1000
 
 
 def test_the_command_says_it_as_a_table_and_for_machines(run):

@@ -28,11 +28,12 @@ ASSUMED = (
     f"{running_costs.ALERTS} alerts a month",
     f"{running_costs.SECONDS} s an event",
     f"{running_costs.STARTS} starts of dispatch_alert a month",
-    f"instances without counters awake for {running_costs.LISTENING_HOURS} hours a month",
+    f"instances that may sleep are awake for {running_costs.AWAKE_HOURS} hours a month",
+    "with a gateway, a call to a model in each request",
     f"a billing export of {running_costs.EXPORT_GIB} GiB",
 )
 LEFT_OUT = (
-    "the application, the gateway and the models",
+    "the application, the models, and a gateway that is not deployed by the policy",
     "persistence and endpoints of Memorystore",
     "older versions of records and of Terraform's state",
     "flow logs of the private network",

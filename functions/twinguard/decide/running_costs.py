@@ -11,8 +11,9 @@ from decimal import Decimal
 from msgspec import Struct
 
 from twinguard.decide import running_prices as prices
+from twinguard.decide.grants import gateway_secrets
 from twinguard.decide.health_delivery import REQUIRED
-from twinguard.decide.run_prices import MONTH_HOURS
+from twinguard.decide.run_prices import MONTH_HOURS, busy_hour
 from twinguard.decide.running_prices import Price
 from twinguard.policy import Environment, Policy, Slot
 
@@ -39,8 +40,9 @@ SECONDS = Decimal("0.4")
 """An event takes a function so long, its share of cold starts included."""
 
 BYTES_A_USE, BYTES_A_LINE, LEAST_BYTES = 400, 900, 1000
-LISTENING_HOURS = 200
-"""Hours a month in which instances ask Firestore for blocks once a second, without counters."""
+AWAKE_HOURS = 200
+"""Hours a month of an instance that sleeps: of a gateway that keeps none, and of whoever asks
+Firestore for blocks once a second, without counters."""
 
 STARTS = 2000
 """Starts of instances a month, each of which reads its secrets."""
@@ -90,12 +92,13 @@ def estimate(policy: Policy, requests: int) -> tuple[Line | Unpriced, ...]:
     number = sum(messages.values(), Decimal(0))
     return (
         *_functions(number),
-        *_topics(number, messages["usage-events"], requests),
+        *_topics(policy, number, messages["usage-events"], requests),
         *_records(policy, number),
         *_counters(policy),
         *_secrets(policy),
         *_watching(policy, number),
-        *_costs(policy),
+        *_tables(policy, requests),
+        *_gateway(policy),
     )
 
 
@@ -137,15 +140,23 @@ def _functions(messages: Decimal) -> Iterator[Line]:
     yield Line("Artifact Registry", "five images of each function", images, prices.IMAGE)
 
 
-def _topics(number: Decimal, batches: Decimal, requests: int) -> Iterator[Line]:
-    used = Decimal(requests) * BYTES_A_USE
+def _topics(policy: Policy, number: Decimal, batches: Decimal, requests: int) -> Iterator[Line]:
+    used, told = Decimal(requests) * BYTES_A_USE, _told(policy, requests)
     moved = max(used, batches * LEAST_BYTES) + (number - batches) * LEAST_BYTES
-    yield Line("Pub/Sub", "published and pushed", 2 * moved / GIB, prices.TRAFFIC)
+    yield Line("Pub/Sub", "published and pushed", (2 * moved + told) / GIB, prices.TRAFFIC)
     yield Line("Pub/Sub", "usage-events, 31 days", used / GIB, prices.KEPT)
+    if policy.gateway is not None:
+        yield Line("Pub/Sub", "llm-usage, 31 days", told / GIB, prices.KEPT)
+        yield Line("Pub/Sub", "llm-usage, into its table", told / GIB, prices.WRITTEN)
+
+
+def _told(policy: Policy, requests: int) -> Decimal:
+    """Bytes a month that are told of calls to models, where every request makes one."""
+    return Decimal(requests * LEAST_BYTES if policy.gateway is not None else 0)
 
 
 def _records(policy: Policy, number: Decimal) -> Iterator[Line]:
-    listened = Decimal(LISTENING_HOURS * HOUR) if policy.counters is None else Decimal(0)
+    listened = Decimal(AWAKE_HOURS * HOUR) if policy.counters is None else Decimal(0)
     yield Line("Firestore", "state, four documents an event", 4 * number, prices.READ)
     if listened:
         yield Line("Firestore", "blocks, once a second", listened, prices.READ)
@@ -175,7 +186,8 @@ def _secrets(policy: Policy) -> Iterator[Line]:
     # An old version is paid for until it is destroyed: a day of overlap, a week at most.
     yield Line(
         "Secret Manager", "one each, two while one is replaced",
-        Decimal(settings + len(policy.secrets)) + turns, prices.VERSION,
+        Decimal(settings + len(policy.secrets.keys() | gateway_secrets(policy))) + turns,
+        prices.VERSION,
     )  # fmt: skip
     yield Line("Secret Manager", "starts", Decimal(STARTS * settings), prices.ACCESS)
     turns += settings * DAYS / policy.alerts.rotation_days
@@ -191,12 +203,29 @@ def _watching(policy: Policy, messages: Decimal) -> Iterator[Line]:
     yield Line("Monitoring", "alert policies", conditions, prices.CONDITION)
 
 
-def _costs(policy: Policy) -> Iterator[Line]:
-    export = policy.billing_export
-    if export is None:
-        return
-    if export.create:
-        yield Line("BigQuery", "billing export", Decimal(EXPORT_GIB), prices.TABLE)
-    if export.connected:
+def _tables(policy: Policy, requests: int) -> Iterator[Line]:
+    export, kept = policy.billing_export, dict[str, Decimal]()
+    if export is not None and export.create:
+        kept["billing export"] = Decimal(EXPORT_GIB)
+    if policy.gateway is not None:
+        months = policy.retention.history_days / DAYS
+        kept["all that is kept of llm-usage"] = months * _told(policy, requests) / GIB
+    if kept:
+        yield Line("BigQuery", ", ".join(kept), sum(kept.values(), Decimal(0)), prices.TABLE)
+    if export is not None and export.connected:
         read = Decimal(EXPORT_GIB * EXPORT_READS) / 1024
         yield Line("BigQuery", "costs, reports, reconciliation", read, prices.QUERY)
+
+
+def _gateway(policy: Policy) -> Iterator[Line | Unpriced]:
+    """The gateway's instances, as terraform/modules/gateway makes them: 1 vCPU, 1 GiB, always."""
+    block = policy.gateway
+    if block is None or block.service is None:
+        return
+    hours = max(block.service.minimum * MONTH_HOURS, AWAKE_HOURS)
+    hour = busy_hour(Decimal(1), Decimal(1), policy.region, always=True)
+    if hour is None:
+        yield Unpriced("Cloud Run", f"gateway in {policy.region}")
+        return
+    price = Price("hours of 1 vCPU, 1 GiB", hour)
+    yield Line("Cloud Run", "gateway", Decimal(hours), price)

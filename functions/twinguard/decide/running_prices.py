@@ -43,6 +43,7 @@ CALL = _price("calls", "4e-7", 2_000_000)
 CPU = _price("vCPU seconds", "24e-6", 180_000)
 MEMORY = _price("GiB seconds", "25e-7", 360_000)
 TRAFFIC = _price("GiB moved", "0.0390625", 10)  # 40 USD a TiB
+WRITTEN = _price("GiB written to a table", "0.048828125")  # 50 USD a TiB
 KEPT = _price("GiB kept for a month", "0.27")
 JOB = _price("jobs", "0.10", 3)
 READ = _price("documents read", "3e-7")
