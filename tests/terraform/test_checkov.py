@@ -18,7 +18,10 @@ from twinguard.errors import Misconfigured
 
 pytestmark = pytest.mark.timeout(600)
 
-DATASET = 'module.billing_export["export"].google_bigquery_dataset.export'
+DATASETS = (
+    'module.billing_export["export"].google_bigquery_dataset.export',
+    'module.usage["gateway"].google_bigquery_dataset.usage',
+)
 GRANTS = 'module.delivery["github"].google_project_iam_member.grants'
 APPLY = 'module.delivery["github"].google_project_iam_member.role["apply roles/{}"]'
 ADMINISTERED = (
@@ -29,7 +32,7 @@ ADMINISTERED = (
 )
 ACCEPTED = {
     # Access is Google's default, known after apply only; nobody public is in it.
-    ("CKV_GCP_15", DATASET),
+    *(("CKV_GCP_15", dataset) for dataset in DATASETS),
     # Who applies these modules makes their accounts: a job on the protected branch.
     ("CKV_GCP_49", APPLY.format("iam.serviceAccountAdmin")),
     # Who applies makes, changes and removes these; only a job on the protected branch is it.
