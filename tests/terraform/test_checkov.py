@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from planning import ENVIRONMENTS, ROOT
+from planning import ENVIRONMENTS, ROOT, SERVED
 from servers import skip_or_fail
 from twinguard.cli import terraform_checks
 from twinguard.errors import Misconfigured
@@ -60,12 +60,14 @@ def checkov() -> str:
 
 
 def plan_files(workspace) -> list[str]:
-    """The plans as JSON, as checkov reads them."""
+    """The plans as JSON, as checkov reads them; staging's also with a gateway deployed."""
     paths = []
-    for environment in ENVIRONMENTS:
-        assert workspace.plan(environment).refusal == ""
-        policy = (ROOT / "environments" / environment / "policy.yaml").read_bytes()
-        digest = hashlib.sha256(policy).hexdigest()[:12]
+    for environment, edits in (*((one, ()) for one in ENVIRONMENTS), ("staging", SERVED)):
+        assert workspace.plan(environment, *edits).refusal == ""
+        policy = (ROOT / "environments" / environment / "policy.yaml").read_text()
+        for old, new in edits:
+            policy = policy.replace(old, new)
+        digest = hashlib.sha256(policy.encode()).hexdigest()[:12]
         root = workspace.folder / "environments" / f"{environment}-{digest}"
         shown = json.loads(workspace._terraform(root, "show", "-json", "plan"))
         path = root / f"{environment}.json"
