@@ -19,6 +19,7 @@ from twinguard.decide.threats.baseline import (
     Baseline,
 )
 from twinguard.decide.threats.detectors import DETECTORS
+from twinguard.decide.threats.moves import SERVERS
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, Finding, Signal, ThreatLevel, Use
 from twinguard.decide.threats.window import Window
@@ -28,7 +29,14 @@ _FOREIGN = (NETWORK, COUNTRY, KIND, AGENT)
 _TELLING = 2.0
 """Bits from which on a detector agrees."""
 
+_CLEAR = 8.0
+"""So many bits over its limit a level is as clear in a key's first hours as later."""
+
+_PLAIN = 4.5
+"""So many bits over its limit, half way to CRITICAL, HIGH needs no third request."""
+
 _FAILURES = 5
+_MEDIUM = ThreatLevel.MEDIUM.rank
 
 _LEAST = 5.0
 """Known sources some 1.6 times over the limit: below, a quota deals with it."""
@@ -62,12 +70,26 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     youth = most * max(0.0, 1 - age / rules.young_hours)
     limits = (rules.low, rules.medium, rules.high, rules.critical)
     needed = tuple(limit + rules.young_bits * youth for limit in limits)
-    floors = tuple(least * (1 + rules.young_requests * youth) for least in rules.requests)
+    floors = _floors(window, youth, bits, needed, rules)
     found = None
     for level, limit, least in zip(ThreatLevel, needed, floors, strict=True):
         if bits >= limit and window.strange >= least:
             found = level
     return Assessment(_of_strange(found, use, window, signals), bits, tuple(signals), needed)
+
+
+def _floors(
+    window: Window, youth: float, bits: float, needed: Sequence[float], rules: Rules
+) -> tuple[float, ...]:
+    """The strange requests that each level takes: more while a key is young, fewer the clearer."""
+    is_odd = _is_odd(window)
+    floors = []
+    for level, least, limit in zip(ThreatLevel, rules.requests, needed, strict=True):
+        doubt = max(0.0, 1 - max(0.0, bits - limit) / _CLEAR)
+        by_hand = rules.by_hand if level.rank > _MEDIUM and not is_odd else 1.0
+        is_plain = level is ThreatLevel.HIGH and is_odd and bits >= limit + _PLAIN
+        floors.append((least - is_plain) * max(1 + rules.young_requests * youth * doubt, by_hand))
+    return tuple(floors)
 
 
 def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel) -> Finding:
@@ -120,6 +142,13 @@ def _is_at_home(use: Use, window: Window) -> bool:
     machines is a new program. Either is at most a question of cost."""
     has_stranger = not use.ip or bool(window.novel[ADDRESS])
     return not has_stranger or not any(window.novel[at] for at in _FOREIGN)
+
+
+def _is_odd(window: Window) -> bool:
+    """What no colleague does who tries a key by hand: abroad, on rented machines, with a list."""
+    does = window.is_listing or window.is_scanner or window.is_flagged or window.other_keys
+    is_abroad = bool(window.novel[COUNTRY]) or not SERVERS.isdisjoint(window.kinds)
+    return is_abroad or bool(does) or window.failed >= _FAILURES
 
 
 def _is_upgrade(window: Window) -> bool:

@@ -23,8 +23,11 @@ from twinguard.decide.threats.moves import (
     beyond_reach,
     has_left_the_inside,
     has_moved,
+    is_a_colleague,
     is_additional,
+    is_an_office,
     is_much,
+    is_one_of_them,
     is_roaming,
     is_rollout,
     new_kind,
@@ -40,6 +43,18 @@ _BREADTH = 0.5
 
 _RARE = 0.15
 """An hour of the week that saw use less often is unusual."""
+
+_TELLTALE = (COUNTRY, KIND, AGENT)
+"""What strangers usually bring is usual for those who are new in these only as far as such are."""
+
+_STRANGE, _FIRST = 0.1, 3.0
+"""The share of a key's volume that new sources bring. In its first hours most of it is new."""
+
+_COLLEAGUE = 0.5
+"""The share of the key's volume that one more person brings: there are often two."""
+
+_WORKDAYS = 12.0
+"""Active hours after which a person is known: some two days of work."""
 
 _SETTLED = 48.0
 """Active hours after which the week and the usual volume are taken for known."""
@@ -84,15 +99,12 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     if best:
         parts["new_source"] = best
     weight = min(1.0, best / 5)
-    if best and not window.novel[NETWORK] and not window.novel[AGENT]:
-        parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
+    parts |= _explained(best, window, baseline, rules)
     if country:
         parts["new_country"] = 2.0 * weight
-    if best and is_rollout(window, baseline, rules):
-        is_sure = NetworkKind.HOSTING in window.kinds
-        bits = -2.0 if not is_sure or is_additional(window, baseline) else -4.0
-        parts["servers_with_the_usual_agent"] = bits * weight
-    if kind:
+    if best and is_an_office(window):
+        parts["an_office_in_the_usual_country"] = -3.0 * weight
+    elif kind:
         parts["new_kind_of_network"] = new_kind(kind, window, baseline, rules) * weight
     elif weight and NetworkKind.PROXY in window.kinds:
         parts["proxy"] = 2.0 * weight
@@ -118,6 +130,21 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     return Signal(Detector.GEOGRAPHIC_ANOMALY, _kept(parts), evidence)
 
 
+def _explained(best: float, window: Window, baseline: Baseline, rules: Rules) -> dict[str, float]:
+    """What owners do with a usual program: more machines of theirs, or elsewhere, or people."""
+    parts = {}
+    weight = min(1.0, best / 5)
+    if best and not window.novel[NETWORK] and not window.novel[AGENT]:
+        parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
+    if is_one_of_them(window, baseline, rules):
+        parts["people_with_the_usual_program"] = -2.0 * weight
+    if is_rollout(window, baseline, rules):
+        is_sure = NetworkKind.HOSTING in window.kinds
+        bits = -2.0 if not is_sure or is_additional(window, baseline) else -4.0
+        parts["servers_with_the_usual_agent"] = bits * weight
+    return parts
+
+
 def _placed(window: Window, baseline: Baseline, dimension: int, rules: Rules) -> tuple[Novel, ...]:
     """What is new of a dimension, nothing where the key's own places are not known."""
     new = window.novel[dimension]
@@ -133,15 +160,14 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
     has_source = is_strange and any(window.novel[at] for at in (ADDRESS, NETWORK, COUNTRY))
     if has_source and gap <= rules.active_seconds:
         turns = min(1.0, (1 + window.changes) / 3)
-        parts["beside_known_sources"] = min(3.0, max(1.0, -math.log2(usual))) * turns
-    elif (
-        is_strange and baseline.active >= _SETTLED and has_source and not is_much(window, baseline)
-    ):
-        due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
-        if due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
-            parts["known_sources_moved"] = -3.0
-        if has_moved(window, baseline, rules):
+        most = 1.5 if is_one_of_them(window, baseline, rules) else 3.0
+        parts["beside_known_sources"] = min(most, max(1.0, -math.log2(usual))) * turns
+    elif has_source and not is_much(window, baseline):
+        if baseline.active >= _WORKDAYS and has_moved(window, baseline, rules):
             parts["a_person_may_have_moved"] = -2.5
+        due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
+        if baseline.active >= _SETTLED and due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
+            parts["known_sources_moved"] = -3.0
     if window.other_keys:
         shared = 1.5 * math.log2(1 + window.other_keys)
         parts["same_source_on_other_keys"] = shared + 2.0 * window.other_keys_agent
@@ -197,15 +223,15 @@ def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Sig
     settled = min(1.0, (window.hour - baseline.since) / 168)
     due = 1 - settled * (1 - baseline.activity(window.hour))
     is_same_program = not window.novel[AGENT]
-    if window.at - window.known_at > rules.quiet_seconds and has_moved(window, baseline, rules):
-        due = 1.0  # Whoever moved to another time zone brings the usual volume at other hours.
-    usual = 1 + baseline.strange_hour + 0.1 * baseline.avg_requests_per_hour * due
+    if is_one_of_them(window, baseline, rules):
+        due = 1.0  # Whoever travels brings the usual volume, at hours of another time zone.
+    usual = 1 + _strangers_usual(window, baseline, rules, due)
     more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
     if window.strange:
         most = max(1.3 * baseline.avg_requests_per_hour, baseline.peak_hour)
         instead = window.requests_hour < most * due
-        is_other = not is_same_program and bool(window.novel[NETWORK])
-        bits = min(7.5 if is_other else 6.0, 1.5 * math.log2(1 + more))
+        is_other = bool(window.novel[NETWORK]) and any(window.novel[at] for at in _TELLTALE)
+        bits = min(9.0 if is_other else 7.5, 1.5 * math.log2(1 + more))
         parts["volume_of_strange_sources"] = bits * (0.5 if instead else 1.0)
         if instead and is_same_program and not window.novel[KIND]:
             parts["volume_and_agent_as_usual"] = -1.5
@@ -224,6 +250,18 @@ def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Sig
         "most_in_an_hour": round(baseline.peak_hour),
     }
     return Signal(Detector.USAGE_SPIKE, _kept(parts), evidence)
+
+
+def _strangers_usual(window: Window, baseline: Baseline, rules: Rules, due: float) -> float:
+    """What strangers like these bring in an hour as a rule."""
+    own = baseline.avg_requests_per_hour * due
+    if is_one_of_them(window, baseline, rules):
+        return baseline.strange_hour + own
+    if is_a_colleague(window, baseline, rules):
+        return baseline.strange_hour + _COLLEAGUE * own
+    like = min((one.churn for at in _TELLTALE for one in window.novel[at]), default=1.0)
+    share = _STRANGE + (1 - _STRANGE) / (1 + baseline.active / _FIRST)
+    return min(1.0, like) * baseline.strange_hour + share * own
 
 
 def burst(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline, learn
-from twinguard.decide.threats.hot import Episode, Hot
+from twinguard.decide.threats.hot import Episode, Hot, parts_of
 from twinguard.decide.threats.neighbours import Neighbours
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import RULES, Rules
@@ -272,12 +272,13 @@ class Watch:
             episode = None
         else:
             window = hot.window(at, r60, r10, self.rules)
+        source, agent, path = self._reader.read(use)
+        window = window.shown_by(parts_of(source, agent, path))
         found = assess(use, window, hot.base, self.rules)
         if found.level is None:
             return ()
         rank = found.level.rank
         is_strange = episode is not None and episode.strange > 0
-        source, agent, _ = self._reader.read(use)
         came = tuple(hot.since(*mark) for mark in marks_of(source, agent))
         told = Told(
             *hot.volume_told,

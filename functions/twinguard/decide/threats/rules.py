@@ -20,6 +20,10 @@ class Rules(Struct, frozen=True, kw_only=True):
     critical: float = 24.0
     requests: tuple[int, int, int, int] = (2, 2, 3, 6)
 
+    by_hand: float = 4.0
+    """Who tries a key by hand asks a few times: HIGH and CRITICAL take so many times as many
+    requests where no more than a new source and program in the usual country speaks for a thief."""
+
     young_hours: float = 48.0
     young_bits: float = 3.0
     young_requests: float = 8.0
@@ -38,6 +42,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     # --- episodes of strange use ----------------------------------------------------------------
     quiet_seconds: float = 6 * 3600.0
     longest_seconds: float = 72 * 3600.0
+    again_seconds: float = 3600.0
     active_seconds: float = 900.0
 
     # --- volume ---------------------------------------------------------------------------------
