@@ -19,7 +19,7 @@ from twinguard.decide.threats.baseline import (
     Baseline,
 )
 from twinguard.decide.threats.detectors import DETECTORS
-from twinguard.decide.threats.moves import SERVERS
+from twinguard.decide.threats.moves import SERVERS, is_an_office
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, Finding, Signal, ThreatLevel, Use
 from twinguard.decide.threats.window import Window
@@ -158,9 +158,13 @@ def _is_upgrade(window: Window) -> bool:
 
 
 def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
-    """Two things are new and there is much of it, or it is known to be hostile."""
+    """Somebody else's network and one thing more, and much of it, or known to be hostile.
+
+    Another region or program on the owner's cloud, or a test from an office, can be the owner."""
     if window.is_scanner or window.is_flagged:
         return window.succeeded > 0
+    if not window.novel[NETWORK] or is_an_office(window):
+        return False
     volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
     new = sum(bool(window.novel[at]) for at in _FOREIGN)
     return volume >= _TELLING and new >= 2  # noqa: PLR2004 - one network more can be a launch

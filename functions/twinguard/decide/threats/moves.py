@@ -59,14 +59,20 @@ def is_an_office(window: Window) -> bool:
 
 def is_one_of_them(window: Window, baseline: Baseline, rules: Rules) -> bool:
     """A key of people is used by a usual program from a line, an office or a telephone."""
-    is_usual = not window.novel[AGENT] and set(window.kinds) <= _STAFF
+    is_usual = not window.novel[AGENT] and _is_a_line(window)
     return is_usual and _is_of_people(window, baseline, rules)
 
 
 def is_a_colleague(window: Window, baseline: Baseline, rules: Rules) -> bool:
     """A key of people is used by a person's line in the usual country."""
-    is_here = not window.novel[COUNTRY] and set(window.kinds) <= _STAFF
+    is_here = not window.novel[COUNTRY] and _is_a_line(window)
     return is_here and _is_of_people(window, baseline, rules)
+
+
+def _is_a_line(window: Window) -> bool:
+    """All sources that have a place are people's: files of places have gaps."""
+    placed = set(window.kinds) - {NetworkKind.UNKNOWN}
+    return bool(placed) and placed <= _STAFF
 
 
 def _is_of_people(window: Window, baseline: Baseline, rules: Rules) -> bool:
