@@ -398,4 +398,36 @@ def test_one_of_several_people_abroad_is_no_impossible_traveller():
 
     assert parts["people_with_the_usual_program"] == -2.0
     assert parts["impossible_travel"] < 0.1
-    assert others["impossible_travel"] == 0.9
+    assert others["impossible_travel"] == pytest.approx(0.9)
+
+
+def test_a_pool_of_lines_is_no_person():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, kinds=(NetworkKind.EYEBALL,))
+    networks = tuple(replace(at.novel[NETWORK][0], value=f"isp-{n}") for n in range(4))
+    pool = replace(at, novel=(*at.novel[:NETWORK], networks, *at.novel[NETWORK + 1 :]))
+    one, many = (geographic_anomaly(ANY, each, baseline(), RULES).parts for each in (at, pool))
+
+    assert "people_with_the_usual_program" in one
+    assert "people_with_the_usual_program" not in many
+
+
+def test_strangers_beside_a_load_that_goes_on_count_in_full():
+    at = stranger(NETWORK, AGENT, strange_hour=200.0, requests_hour=201.0)
+    instead = usage_spike(ANY, at, baseline(), RULES).parts["volume_of_strange_sources"]
+    beside = replace(at, requests_hour=300.0)
+
+    assert usage_spike(ANY, beside, baseline(), RULES).parts[
+        "volume_of_strange_sources"
+    ] == pytest.approx(2 * instead, rel=0.02)
+
+
+def test_hours_of_the_day_stand_for_those_of_the_week_in_the_first_week():
+    week = [100 if slot < 24 else 0 for slot in range(168)]
+    at = stranger(NETWORK)
+    usual = {}
+    for age in (60, 480):
+        base = baseline(week=week, since=HOUR - age)
+        evidence = usage_spike(ANY, at, base, RULES).evidence
+        usual[age] = evidence["usual_strange_requests_in_an_hour"]
+
+    assert usual == {60: 12.5, 480: 1.0}

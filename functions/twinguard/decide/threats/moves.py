@@ -16,6 +16,9 @@ _FASTEST_KMH = 900.0
 _FARTHEST_GUESS_KM = 700.0
 _WITHIN_KM = 500.0
 
+_LINES = 3
+"""One person's networks in an hour: a line, an office and a telephone."""
+
 _STAFF = {NetworkKind.EYEBALL, NetworkKind.MOBILE, NetworkKind.BUSINESS}
 _PEOPLE = {NetworkKind.EYEBALL, NetworkKind.MOBILE}
 _MACHINES = {NetworkKind.HOSTING, NetworkKind.UNKNOWN}
@@ -70,9 +73,9 @@ def is_a_colleague(window: Window, baseline: Baseline, rules: Rules) -> bool:
 
 
 def _is_a_line(window: Window) -> bool:
-    """All sources that have a place are people's: files of places have gaps."""
+    """A few sources, and all that have a place are people's: files of places have gaps."""
     placed = set(window.kinds) - {NetworkKind.UNKNOWN}
-    return bool(placed) and placed <= _STAFF
+    return bool(placed) and placed <= _STAFF and len(window.novel[NETWORK]) <= _LINES
 
 
 def _is_of_people(window: Window, baseline: Baseline, rules: Rules) -> bool:

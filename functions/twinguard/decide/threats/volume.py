@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from twinguard.decide.threats.baseline import AGENT, COUNTRY, KIND, NETWORK, Baseline
+from twinguard.decide.threats.baseline import AGENT, COUNTRY, KIND, NETWORK, WEEK, Baseline
 from twinguard.decide.threats.moves import is_a_colleague, is_one_of_them
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, Signal, Use
@@ -27,23 +27,25 @@ SETTLED = 48.0
 def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
     """The volume of strange sources against what strange sources usually bring, and of all."""
     parts: dict[str, float] = {}
-    settled = min(1.0, (window.hour - baseline.since) / 168)
-    due = 1 - settled * (1 - baseline.activity(window.hour))
+    age = window.hour - baseline.since
+    # In a key's first week most hours of the week are new, though those of the day are known.
+    often = baseline.activity(window.hour) if age >= WEEK else baseline.daily(window.hour)
+    due = 1 - min(1.0, age / WEEK) * (1 - often)
     is_same_program = not window.novel[AGENT]
+    known = window.requests_hour - window.strange_hour
     if is_one_of_them(window, baseline, rules):
         due = 1.0  # Whoever travels brings the usual volume, at hours of another time zone.
     usual = 1 + _strangers_usual(window, baseline, rules, due)
     more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
     if window.strange:
         most = max(1.3 * baseline.avg_requests_per_hour, baseline.peak_hour) * due
-        beyond = min(1.0, max(0.0, window.requests_hour / most - 1)) if most else 1.0
+        beyond = _beyond(window, most, baseline.avg_requests_per_hour * due)
         is_other = bool(window.novel[NETWORK]) and any(window.novel[at] for at in _TELLTALE)
         bits = min(9.0 if is_other else 7.5, 1.5 * math.log2(1 + more))
         parts["volume_of_strange_sources"] = bits * (0.5 + 0.5 * beyond)
         is_explained = is_one_of_them(window, baseline, rules)
         if not beyond and is_same_program and not window.novel[KIND] and not is_explained:
             parts["volume_and_agent_as_usual"] = -1.5
-        known = window.requests_hour - window.strange_hour
         if is_same_program and baseline.active >= SETTLED / 2 and known > 1.3 * baseline.peak_hour:
             parts["known_sources_grow_too"] = -4.0
     expected = max(baseline.peak_hour, baseline.avg_requests_per_hour * rules.spike, 30.0)
@@ -60,6 +62,15 @@ def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Sig
     return Signal(
         Detector.USAGE_SPIKE, {name: bits for name, bits in parts.items() if bits}, evidence
     )
+
+
+def _beyond(window: Window, most: float, usual: float) -> float:
+    """How far strangers bring more than the key's most, from 0, instead of bringing its own."""
+    if window.requests_hour <= most:
+        return 0.0
+    excess = window.requests_hour / most - 1 if most else 1.0
+    goes_on = (window.requests_hour - window.strange_hour) / usual if usual else 0.0
+    return min(1.0, max(excess, goes_on))
 
 
 def _strangers_usual(window: Window, baseline: Baseline, rules: Rules, due: float) -> float:
