@@ -14,9 +14,9 @@ class Rules(Struct, frozen=True, kw_only=True):
     Levels: `low` to `critical` are the bits that all detectors together must reach, and
     `requests` what must have come from strange sources before a level is said at all."""
 
-    low: float = 10.5
-    medium: float = 12.0
-    high: float = 15.0
+    low: float = 10.0
+    medium: float = 11.5
+    high: float = 14.5
     critical: float = 24.0
     requests: tuple[int, int, int, int] = (2, 2, 3, 6)
 
