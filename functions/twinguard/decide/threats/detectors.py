@@ -44,6 +44,9 @@ _BREADTH = 0.5
 _RARE = 0.15
 """An hour of the week that saw use less often is unusual."""
 
+_DUE = 3.0
+"""Requests that are missed by now: fewer can be chance."""
+
 _WORKDAYS = 12.0
 """Active hours after which a person is known: some two days of work."""
 
@@ -154,7 +157,8 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
         if baseline.active >= _WORKDAYS and has_moved(window, baseline, rules):
             parts["a_person_may_have_moved"] = -1.0
         due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
-        if baseline.active >= SETTLED and due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
+        # Silence where use was due: it moved, nobody else came.
+        if baseline.active >= SETTLED and due > _DUE:
             parts["known_sources_moved"] = -3.0
     if window.other_keys:
         shared = 1.5 * math.log2(1 + window.other_keys)
