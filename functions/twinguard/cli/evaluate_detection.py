@@ -24,7 +24,7 @@ from twinguard.standins.second_traffic import second_traffic
 from twinguard.standins.third_traffic import third_traffic
 from twinguard.standins.traffic import traffic
 
-DEV_SEEDS = "401-404"
+DEV_SEEDS = "601-604"
 HELD_BACK = "901-904"
 """Nothing was tuned on these."""
 
