@@ -35,6 +35,9 @@ _CLEAR = 8.0
 _PLAIN = 4.5
 """So many bits over its limit, half way to CRITICAL, HIGH needs no third request."""
 
+_MUCH = 30
+"""Volume is no more than a ratio: fewer requests than that are no volume even for an idle key."""
+
 _FAILURES = 5
 _MEDIUM = ThreatLevel.MEDIUM.rank
 
@@ -163,7 +166,7 @@ def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
     Another region or program on the owner's cloud, or a test from an office, can be the owner."""
     if window.is_scanner or window.is_flagged:
         return window.succeeded > 0
-    if not window.novel[NETWORK] or is_an_office(window):
+    if window.strange < _MUCH or not window.novel[NETWORK] or is_an_office(window):
         return False
     volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
     new = sum(bool(window.novel[at]) for at in _FOREIGN)
