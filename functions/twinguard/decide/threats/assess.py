@@ -35,8 +35,8 @@ _CLEAR = 8.0
 _PLAIN = 4.5
 """So many bits over its limit, half way to CRITICAL, HIGH needs no third request."""
 
-_MUCH = 30
-"""Volume is no more than a ratio: fewer requests than that are no volume even for an idle key."""
+_KNOWN = 24.0
+"""Active hours before which a key is too little known to be blocked at once for what is new."""
 
 _FAILURES = 5
 _MEDIUM = ThreatLevel.MEDIUM.rank
@@ -78,7 +78,9 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     for level, limit, least in zip(ThreatLevel, needed, floors, strict=True):
         if bits >= limit and window.strange >= least:
             found = level
-    return Assessment(_of_strange(found, use, window, signals), bits, tuple(signals), needed)
+    return Assessment(
+        _of_strange(found, use, window, baseline, signals), bits, tuple(signals), needed
+    )
 
 
 def _floors(
@@ -126,7 +128,11 @@ def _of_known(signals: Sequence[Signal], least: float) -> ThreatLevel | None:
 
 
 def _of_strange(
-    found: ThreatLevel | None, use: Use, window: Window, signals: Sequence[Signal]
+    found: ThreatLevel | None,
+    use: Use,
+    window: Window,
+    baseline: Baseline,
+    signals: Sequence[Signal],
 ) -> ThreatLevel | None:
     """The level that bits and requests reach, lowered where too little agrees."""
     if found is not None and _is_at_home(use, window):
@@ -135,7 +141,7 @@ def _of_strange(
     agreeing = [signal for signal in signals if signal.bits >= _TELLING]
     if found in {ThreatLevel.HIGH, ThreatLevel.CRITICAL} and len(agreeing) < 2:  # noqa: PLR2004
         return ThreatLevel.MEDIUM
-    if found is ThreatLevel.CRITICAL and not _is_certain(window, signals):
+    if found is ThreatLevel.CRITICAL and not _is_certain(window, baseline, signals):
         return ThreatLevel.HIGH
     return found
 
@@ -160,13 +166,13 @@ def _is_upgrade(window: Window) -> bool:
     return not window.novel[ADDRESS] and not is_odd and window.failed < _FAILURES
 
 
-def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
+def _is_certain(window: Window, baseline: Baseline, signals: Sequence[Signal]) -> bool:
     """Somebody else's network and one thing more, and much of it, or known to be hostile.
 
     Another region or program on the owner's cloud, or a test from an office, can be the owner."""
     if window.is_scanner or window.is_flagged:
         return window.succeeded > 0
-    if window.strange < _MUCH or not window.novel[NETWORK] or is_an_office(window):
+    if baseline.active < _KNOWN or not window.novel[NETWORK] or is_an_office(window):
         return False
     volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
     new = sum(bool(window.novel[at]) for at in _FOREIGN)
