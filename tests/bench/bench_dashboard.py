@@ -26,7 +26,7 @@ from starlette.applications import Starlette  # noqa: E402
 from starlette.responses import HTMLResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from browser.house import STAGING, finding_line, furnish  # noqa: E402
+from browser.furniture import STAGING, finding_line, furnish  # noqa: E402
 from servers import free_port  # noqa: E402
 from twinguard.cli.costs_source import opened  # noqa: E402
 from twinguard.cli.stage import Stage  # noqa: E402

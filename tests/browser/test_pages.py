@@ -20,6 +20,7 @@ PAGES = {
     "rotate": "/staging/act/rotate/openai-api-key",
     "wake": "/staging/act/wake/manual",
     "lift": "/staging/act/lift/budget",
+    "raise": "/staging/act/raise/tenant:acme",
     "missing": "/staging/nothing",
 }
 
@@ -123,10 +124,15 @@ def test_a_source_that_does_not_answer_is_said_and_the_rest_is_shown(houses, vis
     house, page = houses(BROKEN), visit()
 
     page.goto(f"{house.url}/staging/costs")
-    notice = page.get_by_role("alert").inner_text()
+    notices = page.get_by_role("alert").all_inner_texts()
+    alerts = page.get_by_role("heading", name="Alerts about costs").is_visible()
     page.goto(f"{house.url}/staging/operations")
 
-    assert notice == "Not read. BigQuery does not answer; check the network"
+    assert notices == [
+        "Not read. BigQuery does not answer; check the network",
+        "Not read. Redis does not answer; check TWINGUARD_COUNTERS",
+    ]
+    assert alerts
     assert "BigQuery does not answer" in page.locator("#live").inner_text()
     assert page.get_by_role("heading", name="Audit trail").is_visible()
 

@@ -8,7 +8,8 @@ import re
 import pytest
 import requests
 
-from browser.house import ALARMING, EMPTY, SECRETS, STAGING, house, now, served
+from browser.furniture import STAGING, now
+from browser.house import ALARMING, EMPTY, SECRETS, house, served
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.customer_keys import KeyState
 from twinguard.web.dashboard.app import application
@@ -16,7 +17,10 @@ from twinguard.web.dashboard.identity import Person
 from twinguard.web.dashboard.site import LOOPBACK, Site
 
 READ = ("/", "/staging/costs", "/staging/operations", "/staging/security", "/development/costs")
-ACTS = ("wake/manual", "lift/budget", "rotate/openai-api-key", "enable/nobody")
+ACTS = (
+    *("wake/manual", "lift/budget", "rotate/openai-api-key", "enable/nobody"),
+    *("unblock/nobody", "raise/tenant:acme", "unraise/tenant:acme"),
+)
 
 
 class Reader:
@@ -83,6 +87,9 @@ def test_a_section_without_an_environment_leads_to_one(alarmed, section):
         "/staging/act/wake/everything",
         "/staging/act/wake/all",
         "/staging/act/rotate/nothing",
+        "/staging/act/raise/environment",
+        "/staging/act/raise/environment:ci",
+        "/staging/act/raise/acme",
         "/staging/done/7",
         "/staging/costs?month=october",
         "/staging/costs?month=1066-10",
@@ -94,7 +101,9 @@ def test_what_is_not_there_is_said_to_be_missing(alarmed, path):
     assert requests.get(alarmed.url + path, timeout=20).status_code == 404
 
 
-@pytest.mark.parametrize("act", ["wake/budget", "wake/all", "lift/night", "rotate/nothing"])
+@pytest.mark.parametrize(
+    "act", ["wake/budget", "wake/all", "lift/night", "rotate/nothing", "raise/environment:ci"]
+)
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(alarmed, act):
     before = trail(alarmed)
     with requests.Session() as session:
@@ -105,7 +114,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(alarmed, act
         )
         known = session.post(
             f"{alarmed.url}/staging/act/{act}",
-            data={"reason": "a good one", "csrf": sent},
+            data={"reason": "a good one", "amount": "80", "until": "1d", "csrf": sent},
             timeout=20,
         )
 
@@ -164,6 +173,41 @@ def test_what_fails_is_audited_as_failed(tmp_path, exports):
     assert "/done/" in answer.url
     assert "failed" in answer.text
     assert (begun["actor"], begun["detail"]) == ("ada", "it leaked")
+
+
+@pytest.mark.parametrize(
+    ("amount", "until", "words"),
+    [
+        ("", "7d", "Amount is &#39;&#39;; write it as 80 or 12.50."),
+        ("-1", "7d", "write 0 to 9,007,199 USD"),
+        ("policy", "7d", "write it as 80"),
+        ("80", "", "a limit needs an end"),
+        ("80", "2020-01-01", "must be ahead"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(
+    alarmed, amount, until, words
+):
+    before, book = trail(alarmed), alarmed.staging.raising.book
+    limits = book.limits()
+    with requests.Session() as session:
+        session.get(f"{alarmed.url}/", timeout=20)
+        sent = alarmed.site.token(session.cookies["twinguard"], "ada")
+        answer = session.post(
+            f"{alarmed.url}/staging/act/raise/tenant:acme",
+            data={"reason": "they asked", "amount": amount, "until": until, "csrf": sent},
+            timeout=20,
+        )
+
+    assert (answer.status_code, words in answer.text) == (422, True)
+    assert (trail(alarmed), book.limits()) == (before, limits)
+
+
+def test_without_a_ledger_what_gateways_wrote_down_is_shown(alarmed):
+    page = requests.get(f"{alarmed.url}/development/costs", timeout=20).text
+
+    assert "what is held only the ledger knows" in page
+    assert "not known" in page
 
 
 def test_a_key_that_is_not_there_cannot_be_enabled(alarmed):

@@ -41,7 +41,7 @@ LAYERS = (
     ("budget_flow", "cost_flow", "key_flow", "theft_flow"),
     ("schedule_flow", "theft_lifts"),
     ("pipeline",),
-    ("waking", "wiring"),
+    ("raising", "waking", "wiring"),
     ("gateway_wiring",),
     ("standins",),
     ("main", "web"),

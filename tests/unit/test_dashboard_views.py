@@ -16,6 +16,7 @@ from twinguard import config
 from twinguard.decide import incidents
 from twinguard.decide.incidents import Incident, Mark, Receipt
 from twinguard.decide.keys import Key, KeyState, Kind, Step, Trouble
+from twinguard.decide.ledger import NANOS, Limit, Period, Scope, Standing
 from twinguard.decide.model import (
     Alert,
     AlertState,
@@ -29,14 +30,17 @@ from twinguard.decide.model import (
 from twinguard.decide.spend import BudgetStand
 from twinguard.decide.storm import ChannelState
 from twinguard.decide.threats.values import ThreatLevel
+from twinguard.llm.ledger_book import SetLimit
 from twinguard.policy import Channel, Environment, Level
 from twinguard.ports import Stored
+from twinguard.raising import Allowance
 from twinguard.reports.document import Daily
 from twinguard.web.dashboard.budget_view import budget_bar
 from twinguard.web.dashboard.charts import month_plot, year_plot
 from twinguard.web.dashboard.health_view import controls, rotation
 from twinguard.web.dashboard.incidents_view import alert_history
 from twinguard.web.dashboard.lately import Reading
+from twinguard.web.dashboard.limits_view import limits_panel
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import fact_in_words, incident_page, row
@@ -385,3 +389,51 @@ def test_an_age_is_said_in_one_unit(ago, words):
 def test_what_is_due_is_ahead_or_overdue():
     assert until(NOW + 3 * DAY, NOW) == "in 3 days"
     assert until(NOW - 2 * HOUR, NOW) == "overdue by 2 hours"
+
+
+# --- limits on models ----------------------------------------------------------------------------
+
+NOVEMBER = Period("2026-11")
+
+
+def allowance(scope: str, limit: int | None, spent: int, held: int = 0, set_by=None) -> Allowance:
+    whose, generation = Scope.of(scope), set_by.limit.generation if set_by else 0
+    dollars = None if limit is None else limit * NANOS
+    standing = Standing(whose, NOVEMBER, dollars, spent * NANOS, held * NANOS, generation)
+    return Allowance(standing, set_by)
+
+
+def test_limits_begin_with_the_environment_and_go_on_with_the_fullest():
+    found = limits_panel(
+        [
+            allowance("feature:chat", None, 31),
+            allowance("feature:search", None, 90),
+            allowance("model:openai/gpt-4o", None, 63),
+            allowance("tenant:acme", 50, 39, held=2),
+            allowance("tenant:globex", 0, 0),
+            allowance("environment:staging", 200, 63),
+        ],
+        NOVEMBER,
+        is_live=True,
+    )
+
+    assert [(one.scope, one.used, one.level) for one in found.rows] == [
+        ("environment:staging", "32 %", "ok"),
+        ("tenant:globex", "100 %", "over"),
+        ("tenant:acme", "82 %", "near"),
+        ("feature:search", "", ""),
+        ("feature:chat", "", ""),
+    ]
+    assert (found.month, found.resets_at) == ("November 2026", NOVEMBER.end)
+    assert (found.rows[2].held, found.rows[2].left) == ("2.00", "9.00")
+
+
+def test_a_limit_that_a_person_set_says_who_until_when_and_why():
+    limit = Limit(Scope.of("tenant:acme"), 80 * NANOS, 3, NOW + DAY)
+    set_by = SetLimit(limit, "ann", "launch week", NOW)
+
+    panel = limits_panel([allowance("tenant:acme", 80, 47, 0, set_by)], NOVEMBER, is_live=False)
+
+    (row,) = panel.rows
+    assert (row.by, row.until, row.reason) == ("ann", NOW + DAY, "launch week")
+    assert (row.limit, row.held) == ("80.00", "not known")

@@ -30,6 +30,7 @@ from twinguard.flow import Ports
 from twinguard.places import Places
 from twinguard.policy import Environment, Policy
 from twinguard.ports import Recent
+from twinguard.raising import ledger_from
 from twinguard.theft_flow import TheftFlow
 from twinguard.theft_lifts import Lifting, Nobody
 from twinguard.web.dashboard.app import Dashboard, application
@@ -168,6 +169,7 @@ def _watched(
         _now,
         tells="TWINGUARD_ALERTS_TOPIC" in found,
         lifting=_lifting(policy, ports, found, is_deployed=is_deployed),
+        ledger=ledger_from(policy, ports.records, found),
     )
 
 

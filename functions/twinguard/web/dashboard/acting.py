@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-BACK = {Kind.ENABLE: "security", Kind.UNBLOCK: "security"}
+BACK = {
+    Kind.ENABLE: "security",
+    Kind.UNBLOCK: "security",
+    Kind.RAISE: "costs",
+    Kind.UNRAISE: "costs",
+}
 
 
 class Acting:
@@ -31,7 +36,7 @@ class Acting:
 
     def ask(self, request: Request) -> Response:
         """What the action would do, and a form for the reason."""
-        return self._form(request, "", "")
+        return self._form(request, Said("", ""), "")
 
     def act(self, request: Request) -> Response:
         """Do it, and lead to what came of it."""
@@ -39,16 +44,21 @@ class Acting:
         person = self.desk.person(request)
         if not person.may_act:
             raise HTTPException(403)
-        reason = request.state.fields.get("reason", "").strip()
-        if mistake := actions.mistake(reason):
-            return self._form(request, reason, mistake)
-        said = Said(person.name, reason, request.state.fields.get("owner") == "yes")
-        now = self.desk.clock()
+        fields, now = request.state.fields, self.desk.clock()
+        said = Said(
+            person.name,
+            fields.get("reason", "").strip(),
+            is_owner=fields.get("owner") == "yes",
+            amount=fields.get("amount", "").strip(),
+            until=fields.get("until", "").strip(),
+        )
+        if mistake := actions.mistake(kind, said, now):
+            return self._form(request, said, mistake)
         try:
             begun = actions.carry_out(one, kind, target, said, now)
         except Unknown:
             raise HTTPException(404) from None
-        one.records(anew=True)
+        one.renew()
         return RedirectResponse(f"/{one.name}/done/{begun}", 303)
 
     def done(self, request: Request) -> Response:
@@ -61,7 +71,7 @@ class Acting:
         (entry,) = audit_trail((*records.find("audit", begun=name), begun))
         return self.desk.page(request, "done.html", section="operations", entry=entry)
 
-    def _form(self, request: Request, reason: str, mistake: str) -> Response:
+    def _form(self, request: Request, said: Said, mistake: str) -> Response:
         one, kind, target = self._asked(request)
         person = self.desk.person(request)
         try:
@@ -75,8 +85,7 @@ class Acting:
             section=section,
             status=422 if mistake else 200,
             plan=plan,
-            reason=reason,
-            is_owner=request.method == "POST" and request.state.fields.get("owner") == "yes",
+            said=said,
             mistake=mistake,
             longest=actions.LONGEST,
         )

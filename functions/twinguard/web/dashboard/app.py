@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from twinguard.costs import EVER
+from twinguard.decide.ledger import period_of
 from twinguard.errors import TwinguardError
 from twinguard.reports.theft import theft_report
 from twinguard.web.dashboard import acting
@@ -27,6 +28,7 @@ from twinguard.web.dashboard.costs_view import costs_page
 from twinguard.web.dashboard.desk import Desk
 from twinguard.web.dashboard.guard import Guard
 from twinguard.web.dashboard.incidents_view import alert_history
+from twinguard.web.dashboard.limits_view import limits_panel
 from twinguard.web.dashboard.live import LISTENERS, Live
 from twinguard.web.dashboard.operations_view import operations_page
 from twinguard.web.dashboard.overview_view import overview_page
@@ -132,12 +134,14 @@ class Pages:
         return self.desk.page(request, "overview.html", section="overview", cards=cards)
 
     def costs(self, request: Request) -> Response:
-        """What was spent, on what, for whom, against which budget."""
-        one = self.desk.named(request)
+        """What was spent, on what, for whom, against which budget, and what may be."""
+        one, now = self.desk.named(request), self.desk.clock()
         month = _month(request.query_params.get("month", ""))
         reading, records = one.costs(PATIENCE, month), one.records()
         page = costs_page(reading.value, one.policy) if reading.value else None
         told = alert_history(records.value.incidents, "costs") if records.value else ()
+        limits, is_live, period = one.limits(), one.raising.ledger is not None, period_of(now)
+        panel = limits_panel(limits.value, period, is_live=is_live) if limits.value else None
         return self.desk.page(
             request,
             "costs.html",
@@ -147,6 +151,9 @@ class Pages:
             month=month,
             told=told,
             records=records,
+            limits=limits,
+            panel=panel,
+            is_live=is_live,
         )
 
     def operations(self, request: Request) -> Response:

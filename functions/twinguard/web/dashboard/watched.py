@@ -24,9 +24,11 @@ from twinguard.dispatch import CHANNELS
 from twinguard.errors import Misconfigured
 from twinguard.flow import Ports
 from twinguard.key_records import KeyJournal
+from twinguard.llm.ledger import KeepsCount
 from twinguard.pipeline import Pipeline
 from twinguard.policy import Policy
 from twinguard.ports import Recent, Stored
+from twinguard.raising import Allowance, Raising
 from twinguard.readers import ready
 from twinguard.theft_lifts import Lifting
 from twinguard.web.dashboard.board import Board
@@ -90,7 +92,8 @@ class RecordsSeen(Struct, frozen=True, kw_only=True):
 
 class Watched:
     """An environment. `tells` is true where people hear of what is done by hand; `lifting` is how
-    a key that is held for theft is let go, None where there is no way."""
+    a key that is held for theft is let go, None where there is no way; `ledger` is of its models,
+    None where only what gateways wrote down of it is known."""
 
     def __init__(
         self,
@@ -103,14 +106,17 @@ class Watched:
         *,
         tells: bool,
         lifting: Lifting | None = None,
+        ledger: KeepsCount | None = None,
     ) -> None:
         self.policy, self.tells, self.security = policy, tells, security
         self.lifting = lifting
         self.pipeline = Pipeline(policy, ports)
+        self.raising = Raising(self.pipeline, ledger, tells)
         self.board = Board(security)
         self._recent, self._open, self._clock = recent, costs, clock
         self._costs: dict[dt.date | None, Lately[CostsSeen]] = {}
         self._records = Lately(self._read_records, RECORDS_FRESH, clock)
+        self._limits = Lately(lambda: self.raising.allowances(clock()), RECORDS_FRESH, clock)
 
     @property
     def name(self) -> str:
@@ -128,13 +134,23 @@ class Watched:
             self._costs.setdefault(month, Lately(read, COSTS_FRESH, self._clock))
         return self._costs[month].now(patience)
 
-    def records(self, *, anew: bool = False) -> Reading[RecordsSeen]:
-        """What the records know; `anew` after they were changed."""
-        return self._records.anew() if anew else self._records.now(PATIENCE)
+    def records(self) -> Reading[RecordsSeen]:
+        """What the records know."""
+        return self._records.now(PATIENCE)
+
+    def limits(self) -> Reading[tuple[Allowance, ...]]:
+        """What may be spent on models, by whom."""
+        return self._limits.now(PATIENCE)
+
+    def renew(self) -> None:
+        """Read again what a person has just changed."""
+        self._records.anew()
+        self._limits.anew()
 
     def warm(self) -> None:
         """Read everything once, so that the first page need not."""
         self._records.now(PATIENCE)
+        self._limits.now(PATIENCE)
         self.costs(_WHOLE)
 
     def _read_costs(self, month: dt.date | None) -> CostsSeen:
