@@ -11,6 +11,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from twinguard.decide.restraints import Restraint
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Finding, Use
 
 BLOCKED_KEYS = "blocked_keys"
@@ -58,3 +59,14 @@ class Counters(Protocol):
 
         An empty tuple says at least once a second that nothing changed. Unavailable where the
         connection is lost: follow anew."""
+
+
+class Remembers(Protocol):
+    """A store that can be asked what is usual for a key."""
+
+    def usual(self, key_id: str) -> Baseline | None:
+        """What was learned of a key until the last hour that ended; None of an unknown key."""
+
+
+class Store(Counters, Remembers, Protocol):
+    """What every store of counters is."""

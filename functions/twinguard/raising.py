@@ -127,7 +127,7 @@ class Raising(Struct, frozen=True):
 def ledger_from(policy: Policy, records: Records, found: Mapping[str, str]) -> KeepsCount | None:
     """The ledger that settings name; None where they name none that others share."""
     counters = found.get("TWINGUARD_COUNTERS", "")
-    if not counters or counters.startswith("memory://"):
+    if counters.partition("://")[0] in {"", "memory", "firestore"}:
         return None
     name, authorities = policy.environment.value, found.get("TWINGUARD_COUNTERS_CA", "")
     known = Book(records, policy.retention).known

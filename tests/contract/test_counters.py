@@ -135,6 +135,16 @@ def test_late_and_repeated_uses_change_nothing(opened, key):
     assert found == watched([*of(key, OWNED), *exact])[0]
 
 
+def test_what_is_usual_for_a_key_can_be_asked_for(opened, key):
+    store, uses = opened(), of(key, OWNED)
+    seen(store, uses)
+    usual = store.usual(key)
+
+    assert usual == watched(uses)[1].baseline(key)
+    assert usual.typical_ips == [HOME]
+    assert store.usual("nobody") is None
+
+
 ADDRESSES = [HOME, HOME, HOME, AWAY, RUNNER, *(f"10.{n}.0.1" for n in range(6)), "", "host.example"]
 AGENTS = [AGENT, AGENT, "curl/8.1", "sqlmap/1", "", "Mozilla/5.0 (X11; Linux) Firefox/120.0"]
 PATHS = [CALL, CALL, "/v1/models", "/v1/files/8", "/admin"]

@@ -29,12 +29,14 @@ from twinguard.decide.model import (
 )
 from twinguard.decide.spend import BudgetStand
 from twinguard.decide.storm import ChannelState
+from twinguard.decide.threats.baseline import ADDRESS, COUNTRY, DIMENSIONS, Baseline
 from twinguard.decide.threats.values import ThreatLevel
 from twinguard.llm.ledger_book import SetLimit
 from twinguard.policy import Channel, Environment, Level
 from twinguard.ports import Stored
 from twinguard.raising import Allowance
 from twinguard.reports.document import Daily
+from twinguard.web.dashboard.baseline_view import usual_of
 from twinguard.web.dashboard.budget_view import budget_bar
 from twinguard.web.dashboard.charts import month_plot, year_plot
 from twinguard.web.dashboard.health_view import controls, rotation
@@ -437,3 +439,39 @@ def test_a_limit_that_a_person_set_says_who_until_when_and_why():
     (row,) = panel.rows
     assert (row.by, row.until, row.reason) == ("ann", NOW + DAY, "launch week")
     assert (row.limit, row.held) == ("80.00", "not known")
+
+
+# --- baselines -----------------------------------------------------------------------------------
+
+
+def test_a_baseline_is_told_in_words_with_hours_as_spans():
+    week = [100 if hour % 24 in {8, 9, 10, 14} else 0 for hour in range(168)]
+    seen = [{} for _ in DIMENSIONS]
+    seen[ADDRESS] = {f"10.0.0.{n}": [0, 90, 9 - n] for n in range(8)}
+    seen[COUNTRY] = {"BE": [0, 90, 4]}
+    learned = Baseline(
+        since=480_000,
+        through=480_095,
+        active=40.0,
+        avg_requests_per_hour=1234.56,
+        peak_60=61.0,
+        max_concurrent_ips=2,
+        week=week,
+        seen=seen,
+    )
+
+    told = dict(usual_of(learned).facts)
+
+    assert told["requests an hour"] == "1,234.6 while it is used"
+    assert told["hours"] == "08:00 to 11:00, 14:00 to 15:00 UTC"
+    assert (
+        told["addresses"] == "10.0.0.0, 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5 and 2 more"
+    )
+    assert (told["countries"], told["agents"]) == ("BE", "none known")
+    assert (told["most at once"], told["known for"]) == ("2 sources", "3 days")
+    assert usual_of(learned).through == dt.datetime.fromtimestamp(480_096 * 3600, dt.UTC)
+
+
+@pytest.mark.parametrize("found", [None, Baseline(since=480_000)])
+def test_of_what_was_not_learned_nothing_is_usual(found):
+    assert usual_of(found) is None

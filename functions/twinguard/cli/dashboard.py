@@ -22,9 +22,12 @@ import uvicorn
 from msgspec.structs import replace
 
 from twinguard import config, logs, wiring
+from twinguard.cli.baselines import read
 from twinguard.cli.costs_source import opened
 from twinguard.cli.deployed import settings, usage_topic
 from twinguard.cli.exits import exiting
+from twinguard.counters import Store
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.errors import Misconfigured
 from twinguard.flow import Ports
 from twinguard.places import Places
@@ -55,6 +58,9 @@ def main(
         Path | None, typer.Option(help="Findings that api_security_monitor.py writes; needs --env.")
     ] = None,
     source: Annotated[str, typer.Option(help="Costs: a file, bigquery://; else a sample.")] = "",
+    baselines: Annotated[
+        Path | None, typer.Option(help="What `make baseline` learned; needs --env.")
+    ] = None,
     deployed: Annotated[
         bool, typer.Option("--deployed", help="Read the environments' own records in Firestore.")
     ] = False,
@@ -66,8 +72,12 @@ def main(
         environ = dict(os.environ)
         in_cloud = "K_SERVICE" in environ
         policies = _policies(env, environ)
-        if len(policies) > 1 and (findings or environ.get("TWINGUARD_RECORDS")):
-            what = "--findings" if findings else "TWINGUARD_RECORDS"
+        own = {
+            "--findings": findings,
+            "--baselines": baselines,
+            "TWINGUARD_RECORDS": environ.get("TWINGUARD_RECORDS"),
+        }
+        if len(policies) > 1 and (what := next((name for name in own if own[name]), "")):
             raise Misconfigured(f"{what} is of one environment; name it: --env (with make: ENV=)")
         if len(policies) > 1:
             environ.pop("TWINGUARD_COUNTERS", None)  # they are of one environment
@@ -77,6 +87,7 @@ def main(
                 _settings(policy, environ, deployed),
                 source,
                 findings,
+                read(baselines) if baselines else {},
                 is_deployed=deployed or in_cloud,
             )
             for policy in policies
@@ -154,31 +165,38 @@ def _watched(
     found: dict[str, str],
     source: str,
     findings: Path | None,
+    learned: Mapping[str, Baseline],
     *,
     is_deployed: bool,
 ) -> Watched:
     silent = {"TWINGUARD_ALERTS_TOPIC": f"projects/{policy.project.id}/topics/nobody"}
     ports = wiring.ports_from(silent | found)
     file = FindingsFile(findings) if findings else None
+    counters = wiring.counters_from(found, Places()) if found.get("TWINGUARD_COUNTERS") else None
+    usual = learned.get if learned or counters is None else counters.usual
     return Watched(
         policy,
         ports,
         cast("Recent", ports.records),
         _costs(policy, source),
-        RecordedSecurity(policy, ports.records, file),
+        RecordedSecurity(policy, ports.records, file, usual),
         _now,
         tells="TWINGUARD_ALERTS_TOPIC" in found,
-        lifting=_lifting(policy, ports, found, is_deployed=is_deployed),
+        lifting=_lifting(policy, ports, counters, found, is_deployed=is_deployed),
         ledger=ledger_from(policy, ports.records, found),
     )
 
 
 def _lifting(
-    policy: Policy, ports: Ports, found: Mapping[str, str], *, is_deployed: bool
+    policy: Policy,
+    ports: Ports,
+    counters: Store | None,
+    found: Mapping[str, str],
+    *,
+    is_deployed: bool,
 ) -> Lifting | None:
     """How keys held for theft are let go: here where the counters are named, else there."""
-    if found.get("TWINGUARD_COUNTERS"):
-        counters = wiring.counters_from(found, Places())
+    if counters is not None:
         if "TWINGUARD_ALERTS_TOPIC" not in found:
             ports = replace(ports, publisher=Nobody())
         return Lifting(TheftFlow(policy, ports, counters), "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import Finding, Use
 from twinguard.decide.threats.window import Sliding
@@ -80,6 +81,11 @@ class MemoryCounters:
         finally:
             with self._lock:
                 self._followers.remove(changes)
+
+    def usual(self, key_id: str) -> Baseline | None:
+        """What was learned of a key."""
+        with self._lock:
+            return self._watch.baseline(key_id)
 
     def _hold(self, restraint: Restraint) -> None:
         """A throttle does not take the place of a block."""

@@ -16,6 +16,7 @@ import msgspec
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Finding, Use
 from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Conflict, Misconfigured, Unavailable
@@ -105,6 +106,10 @@ class RecordsCounters:
             ]
             known = found
             yield (*news, *gone)
+
+    def usual(self, key_id: str) -> Baseline | None:
+        """What this process has learned of a key."""
+        return self._memory.usual(key_id)
 
     def _known(self) -> dict[str, Restraint]:
         with self._lock:

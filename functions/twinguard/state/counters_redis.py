@@ -107,6 +107,12 @@ class RedisCounters:
         """First everything that is in force, then what changes."""
         return self._restraints.follow()
 
+    def usual(self, key_id: str) -> Baseline | None:
+        """What all instances have learned of a key."""
+        key = _key(key_id)
+        kept = self._calls.ask(key, b"GET", b"{" + key + b"}:base")
+        return rw.read_base(kept)[1] if kept else None
+
     def _counted(self, use: Use, *, is_open: bool) -> Answer:
         """Count one use; a baseline that is missing, old or due is put right in between."""
         at = use.at.timestamp()

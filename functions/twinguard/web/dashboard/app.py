@@ -23,11 +23,13 @@ from twinguard.decide.ledger import period_of
 from twinguard.errors import TwinguardError
 from twinguard.reports.theft import theft_report
 from twinguard.web.dashboard import acting
+from twinguard.web.dashboard.baseline_view import Usual, usual_of
 from twinguard.web.dashboard.board import Wanted
 from twinguard.web.dashboard.costs_view import costs_page
 from twinguard.web.dashboard.desk import Desk
 from twinguard.web.dashboard.guard import Guard
 from twinguard.web.dashboard.incidents_view import alert_history
+from twinguard.web.dashboard.lately import Reading
 from twinguard.web.dashboard.limits_view import limits_panel
 from twinguard.web.dashboard.live import LISTENERS, Live
 from twinguard.web.dashboard.operations_view import operations_page
@@ -214,10 +216,10 @@ class Pages:
         known = self._known(one)
         seen = one.board.page(Wanted(key_id=name, before=request.query_params.get("before", "")))
         restrained = [*(known.blocked or ()), *(known.throttled or ())]
-        usual = one.security.baseline(name)
+        usual = _usual(one, name, now)
         mine = held((key for key in restrained if key.key_id == name), now)
         theft = one.security.theft(name)
-        if not (seen.findings or mine or usual or theft):
+        if not (seen.findings or mine or usual.value or theft):
             raise HTTPException(404)
         return self.desk.page(
             request,
@@ -262,6 +264,14 @@ class Pages:
         if reading.value is None:
             raise HTTPException(503, reading.error)
         return reading.value
+
+
+def _usual(one: Watched, key_id: str, now: dt.datetime) -> Reading[Usual]:
+    """What is usual for a key; counters that do not answer leave the rest of the page as it is."""
+    try:
+        return Reading(usual_of(one.security.baseline(key_id)), now)
+    except TwinguardError as err:
+        return Reading(None, now, str(err))
 
 
 def _row(environment: str, found: Found) -> str:
