@@ -27,6 +27,7 @@ from twinguard.decide.model import (
     Strength,
     Why,
 )
+from twinguard.decide.threats.baseline import ADDRESS, AGENT, COUNTRY, DIMENSIONS, Baseline
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.key_records import KeyJournal
 from twinguard.llm.budgets import environment_of
@@ -120,6 +121,27 @@ def keep_key(keys: KeyJournal, secret: str, rotated: dt.datetime) -> None:
     kind = Kind.OPENAI if secret.startswith("openai") else Kind.MANUAL
     state = KeyState("staging", secret, kind, current=Key(version=3), rotated_at=rotated)
     keys.keep_key(kept, state)
+
+
+def usual(key_id: str) -> Baseline | None:
+    """What was learned of keys that the monitor watches."""
+    if not key_id.startswith("k-"):
+        return None
+    hour = int(now().timestamp() // 3600)
+    seen = [{} for _ in DIMENSIONS]
+    seen[ADDRESS] = {f"192.0.2.{n}": [0, 700, 20 - n] for n in range(9)}
+    seen[COUNTRY] = {"BE": [0, 700, 20], "NL": [4, 600, 6]}
+    seen[AGENT] = {"acme-backend/1.4 httpx/0.27": [0, 700, 20]}
+    return Baseline(
+        since=hour - 700,
+        through=hour - 1,
+        active=240.0,
+        avg_requests_per_hour=118.4,
+        peak_60=14.0,
+        max_concurrent_ips=2,
+        week=[90 if 7 <= at % 24 < 18 else 0 for at in range(168)],
+        seen=seen,
+    )
 
 
 def tell(pipeline, scope, title, level, at, lines=()) -> None:

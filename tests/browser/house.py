@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
-from browser.furniture import ACME, PEPPER, STAGING, finding_line, furnish, now, tell
+from browser.furniture import ACME, PEPPER, STAGING, finding_line, furnish, now, tell, usual
 from servers import free_port
 from twinguard import config
 from twinguard.cli.costs_source import opened
@@ -144,7 +144,7 @@ def served(app) -> Iterator[str]:
 def _watched(policy, settings, costs, findings, ledger) -> Watched:
     ports = ports_from(settings)
     file = FindingsFile(findings) if findings else None
-    security = RecordedSecurity(policy, ports.records, file)
+    security = RecordedSecurity(policy, ports.records, file, usual)
     lifting = Lifting(TheftFlow(policy, ports, MemoryCounters(Options())), "")
     return Watched(
         policy,

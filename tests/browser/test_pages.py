@@ -44,25 +44,31 @@ def test_every_page_is_accessible_and_fits_its_width(houses, visit, kind, scheme
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_an_incident_and_a_key_are_accessible_pages_with_evidence(houses, visit, scheme):
-    house, page = houses(ALARMING), visit(scheme=scheme)
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", "wide"), ("dark", "wide"), ("dark", "phone")]
+)
+def test_an_incident_and_a_key_are_accessible_pages_with_evidence(houses, visit, scheme, size):
+    house, page = houses(ALARMING), visit(scheme=scheme, size=size)
     page.goto(f"{house.url}/staging/security")
 
     page.get_by_role("link", name="A customer's key of acme").click()
     page.wait_for_selector("h1:has-text('A customer')")
     timeline = page.locator(".timeline").inner_text()
     incident = violations(page)
-    page.screenshot(path=SCREENS / f"incident-{scheme}.png", full_page=True)
+    page.screenshot(path=SCREENS / f"incident-{scheme}-{size}.png", full_page=True)
     page.go_back()
     page.locator("#findings a").first.click()
     page.wait_for_selector("h1:has-text('Key')")
     page.locator("summary").first.click()
+    page.screenshot(path=SCREENS / f"key-{scheme}-{size}.png", full_page=True)
+    usual = page.locator("[aria-labelledby=usual]").inner_text()
 
+    assert "07:00 to 18:00 UTC" in usual
+    assert "192.0.2.0" in usual
     assert (incident, violations(page)) == ([], [])
     assert "Told by slack" in timeline
     assert "Disable key by grace" in timeline
-    assert "requests 60s" in page.locator("dl.facts").first.inner_text()
+    assert "requests 60s" in page.locator("td dl.facts").first.inner_text()
 
 
 def test_times_are_in_the_readers_zone_and_utc_without_scripts(houses, visit):
