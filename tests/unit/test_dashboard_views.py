@@ -172,8 +172,10 @@ def test_a_year_has_every_day_also_those_without_costs():
 # --- health --------------------------------------------------------------------------------------
 
 
-def state_of(name: str, seen: RecordsSeen, costs=NOT_READ, policy=POLICY) -> tuple[str, str]:
-    found = next(one for one in controls(seen, costs, policy, NOW) if one.name == name)
+def state_of(
+    name: str, seen: RecordsSeen, costs=NOT_READ, policy=POLICY, limits=NOT_READ
+) -> tuple[str, str]:
+    found = next(one for one in controls(seen, costs, limits, policy, NOW) if one.name == name)
     return found.state, found.words
 
 
@@ -182,13 +184,14 @@ def period(last: dt.datetime, **more) -> PeriodState:
 
 
 def test_what_nobody_recorded_is_unknown_and_never_well():
-    states = {one.name: one.state for one in controls(EMPTY, NOT_READ, POLICY, NOW)}
+    states = {one.name: one.state for one in controls(EMPTY, NOT_READ, NOT_READ, POLICY, NOW)}
 
     assert states == {
         "Budget messages": "unknown",
         "Cost breaker": "ok",
         "Night plan": "unknown",
         "Costs": "failing",
+        "Limits on models": "failing",
         "Key rotation": "unknown",
         "Alert channels": "unknown",
         "Dead letters": "ok",
@@ -428,6 +431,25 @@ def test_limits_begin_with_the_environment_and_go_on_with_the_fullest():
     ]
     assert (found.month, found.resets_at) == ("November 2026", NOVEMBER.end)
     assert (found.rows[2].held, found.rows[2].left) == ("2.00", "9.00")
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "words"),
+    [
+        ((), "unknown", "the policy limits no model, customer or feature"),
+        ((("tenant:acme", None, 9),), "unknown", "the policy limits no model, customer or feature"),
+        ((("tenant:acme", 50, 49),), "ok", "1 limit, none is used up"),
+        (
+            (("tenant:acme", 50, 50), ("feature:chat", 9, 2)),
+            "look",
+            "used up, calls are refused: tenant:acme",
+        ),
+    ],
+)
+def test_a_limit_that_is_used_up_needs_a_look(found, state, words):
+    limits = Reading(tuple(allowance(*one) for one in found), NOW)
+
+    assert state_of("Limits on models", EMPTY, limits=limits) == (state, words)
 
 
 def test_a_limit_that_a_person_set_says_who_until_when_and_why():

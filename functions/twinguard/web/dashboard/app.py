@@ -18,7 +18,6 @@ from starlette.responses import RedirectResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from twinguard.costs import EVER
 from twinguard.decide.ledger import period_of
 from twinguard.errors import TwinguardError
 from twinguard.reports.theft import theft_report
@@ -35,6 +34,7 @@ from twinguard.web.dashboard.live import LISTENERS, Live
 from twinguard.web.dashboard.operations_view import operations_page
 from twinguard.web.dashboard.overview_view import overview_page
 from twinguard.web.dashboard.pages import STATIC, rendered
+from twinguard.web.dashboard.requested import LONGEST, month_of, wanted_of
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import held, incident_page, row, theft_name
 from twinguard.web.dashboard.site import Site
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 SECTIONS = ("costs", "operations", "security")
-LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
-_LONGEST = 200
 
 
 def application(
@@ -132,13 +130,16 @@ class Pages:
     def overview(self, request: Request) -> Response:
         """All environments at a glance."""
         now = self.desk.clock()
-        cards = [overview_page(one, one.costs(1), one.records(), now) for one in self._all()]
+        cards = [
+            overview_page(one, one.costs(1), one.limits(), one.records(), now)
+            for one in self._all()
+        ]
         return self.desk.page(request, "overview.html", section="overview", cards=cards)
 
     def costs(self, request: Request) -> Response:
         """What was spent, on what, for whom, against which budget, and what may be."""
         one, now = self.desk.named(request), self.desk.clock()
-        month = _month(request.query_params.get("month", ""))
+        month = month_of(request.query_params.get("month", ""))
         reading, records = one.costs(PATIENCE, month), one.records()
         page = costs_page(reading.value, one.policy) if reading.value else None
         told = alert_history(records.value.incidents, "costs") if records.value else ()
@@ -163,7 +164,9 @@ class Pages:
         one, now = self.desk.named(request), self.desk.clock()
         reading = one.records()
         page = (
-            operations_page(reading.value, one.costs(), one.policy, now) if reading.value else None
+            operations_page(reading.value, one.costs(), one.limits(), one.policy, now)
+            if reading.value
+            else None
         )
         told = alert_history(reading.value.incidents, "operations") if reading.value else ()
         return self.desk.page(
@@ -177,7 +180,7 @@ class Pages:
 
     def security(self, request: Request) -> Response:
         """Findings as they come, incidents, blocked and throttled keys."""
-        one, now, wanted = self.desk.named(request), self.desk.clock(), _wanted(request)
+        one, now, wanted = self.desk.named(request), self.desk.clock(), wanted_of(request)
         reading, seen = one.records(), one.board.page(wanted)
         known = reading.value
         return self.desk.page(
@@ -240,7 +243,7 @@ class Pages:
             raise HTTPException(503)
         last = request.headers.get("last-event-id") or request.query_params.get("after", "")
         headers = {"x-accel-buffering": "no"}
-        chunks = live.listen(last[:_LONGEST])
+        chunks = live.listen(last[:LONGEST])
         return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
 
     async def failed(self, request: Request, err: HTTPException) -> Response:
@@ -276,27 +279,3 @@ def _usual(one: Watched, key_id: str, now: dt.datetime) -> Reading[Usual]:
 
 def _row(environment: str, found: Found) -> str:
     return rendered("finding.html", environment=environment, finding=row(found))
-
-
-def _month(text: str) -> dt.date | None:
-    """The month of the address, as 2026-10; None for the current one, 404 for what is none."""
-    if not text:
-        return None
-    try:
-        found = dt.date.fromisoformat(f"{text}-01")
-    except ValueError:
-        raise HTTPException(404) from None
-    if not EVER[0] <= found <= EVER[1]:
-        raise HTTPException(404)
-    return found
-
-
-def _wanted(request: Request) -> Wanted:
-    asked = request.query_params
-    level = asked.get("level", "").upper()
-    return Wanted(
-        level=level if level in LEVELS else "",
-        key_id=asked.get("key", "").strip()[:_LONGEST],
-        detector=asked.get("detector", "")[:_LONGEST],
-        before=asked.get("before", "")[:_LONGEST],
-    )

@@ -85,9 +85,10 @@ class Sheet(Struct, frozen=True, kw_only=True):
 
 
 class CostsPage(Struct, frozen=True, kw_only=True):
-    """All that the costs page shows."""
+    """All that the costs page shows; `through` is what each panel says of how far it reaches."""
 
     sheets: tuple[Sheet, ...]
+    through: str
     stamps: tuple[str, ...]
     note: str
     is_sample: bool
@@ -97,10 +98,17 @@ def costs_page(seen: CostsSeen, policy: Policy) -> CostsPage:
     """The page of a month."""
     return CostsPage(
         sheets=tuple(_sheet(one, seen, policy) for one in seen.month.overviews),
+        through=through(seen),
         stamps=stamps(seen),
         note=seen.note,
         is_sample=seen.is_sample,
     )
+
+
+def through(seen: CostsSeen) -> str:
+    """Through which day of the month all of its costs are there, in a few words."""
+    last, known = last_of(seen.month.overviews[0].month), seen.month.freshness.through
+    return f"complete through {min(known, last):%-d %B}" if known else "complete through no day yet"
 
 
 def stamps(seen: CostsSeen) -> tuple[str, ...]:

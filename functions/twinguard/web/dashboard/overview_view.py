@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from twinguard.decide.money import money
 from twinguard.policy import Level
+from twinguard.raising import Allowance
 from twinguard.reports.stamps import counted
 from twinguard.web.dashboard.budget_view import BudgetBar, budget_bar
 from twinguard.web.dashboard.health_view import Control, controls
@@ -48,11 +49,15 @@ class Card(Struct, frozen=True, kw_only=True):
 
 
 def overview_page(
-    one: Watched, costs: Reading[CostsSeen], records: Reading[RecordsSeen], now: dt.datetime
+    one: Watched,
+    costs: Reading[CostsSeen],
+    limits: Reading[tuple[Allowance, ...]],
+    records: Reading[RecordsSeen],
+    now: dt.datetime,
 ) -> Card:
     """The card of an environment."""
     known, seen = records.value, costs.value
-    found = controls(known, costs, one.policy, now) if known else ()
+    found = controls(known, costs, limits, one.policy, now) if known else ()
     attention = [control for control in found if control.state in {"failing", "look"}]
     attention.sort(key=lambda control: ORDER.index(control.state))
     through = seen.month.freshness.through if seen else None
