@@ -140,7 +140,7 @@ async def listening(folder: Path, bare: str, ours: str) -> None:
 async def listener(ours: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, _, port = ours.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    path = f"/staging/security/stream?after={FINDINGS:012d}"
+    path = f"/staging/security/stream?after={FINDINGS:012d}-{0:015d}"
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
     await reader.readuntil(b"retry: 2000")
     return reader, writer
