@@ -132,13 +132,15 @@ def test_a_source_that_does_not_answer_is_said_and_the_rest_is_shown(houses, vis
     page.goto(f"{house.url}/staging/costs")
     notices = page.get_by_role("alert").all_inner_texts()
     alerts = page.get_by_role("heading", name="Alerts about costs").is_visible()
+    found = violations(page)
+    page.screenshot(path=SCREENS / "costs-broken.png", full_page=True)
     page.goto(f"{house.url}/staging/operations")
 
     assert notices == [
         "Not read. BigQuery does not answer; check the network",
         "Not read. Redis does not answer; check TWINGUARD_COUNTERS",
     ]
-    assert alerts
+    assert (alerts, found, violations(page)) == (True, [], [])
     assert "BigQuery does not answer" in page.locator("#live").inner_text()
     assert page.get_by_role("heading", name="Audit trail").is_visible()
 

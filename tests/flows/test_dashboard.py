@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
@@ -12,8 +13,10 @@ from browser.furniture import STAGING, now
 from browser.house import ALARMING, EMPTY, SECRETS, house, served
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.customer_keys import KeyState
+from twinguard.errors import Unavailable
 from twinguard.web.dashboard.app import application
 from twinguard.web.dashboard.identity import Person
+from twinguard.web.dashboard.lately import Lately
 from twinguard.web.dashboard.site import LOOPBACK, Site
 
 READ = ("/", "/staging/costs", "/staging/operations", "/staging/security", "/development/costs")
@@ -201,6 +204,22 @@ def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(
 
     assert (answer.status_code, words in answer.text) == (422, True)
     assert (trail(alarmed), book.limits()) == (before, limits)
+
+
+def test_records_that_do_not_answer_leave_costs_and_findings_as_they_are(tmp_path, exports):
+    def read():
+        raise Unavailable("Firestore does not answer")
+
+    with house(tmp_path, ALARMING, exports) as found:
+        found.staging._records = Lately(read, dt.timedelta(seconds=10), now)
+        pages = {path: requests.get(found.url + path, timeout=20) for path in READ}
+
+    assert {path: answer.status_code for path, answer in pages.items()} == dict.fromkeys(READ, 200)
+    said = [path for path in READ if "Firestore does not answer" in pages[path].text]
+    assert said == ["/", "/staging/costs", "/staging/operations", "/staging/security"]
+    assert "Models, by key" in pages["/staging/costs"].text
+    assert "new addresses" in pages["/staging/security"].text
+    assert "Not known while the records do not answer." in pages["/staging/security"].text
 
 
 def test_without_a_ledger_what_gateways_wrote_down_is_shown(alarmed):

@@ -42,7 +42,7 @@ from twinguard.web.dashboard.charts import month_plot, year_plot
 from twinguard.web.dashboard.health_view import controls, rotation
 from twinguard.web.dashboard.incidents_view import alert_history
 from twinguard.web.dashboard.lately import Reading
-from twinguard.web.dashboard.limits_view import limits_panel
+from twinguard.web.dashboard.limits_view import environments_own, limits_panel
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import fact_in_words, incident_page, row
@@ -431,6 +431,14 @@ def test_limits_begin_with_the_environment_and_go_on_with_the_fullest():
     ]
     assert (found.month, found.resets_at) == ("November 2026", NOVEMBER.end)
     assert (found.rows[2].held, found.rows[2].left) == ("2.00", "9.00")
+
+
+def test_an_environments_own_limit_is_picked_and_none_where_there_is_none():
+    own, other = allowance("environment:staging", 200, 63), allowance("tenant:acme", 50, 1)
+
+    assert environments_own([other, own]).used == "32 %"
+    assert environments_own([other]) is None
+    assert environments_own([allowance("environment:ci", None, 1)]) is None
 
 
 @pytest.mark.parametrize(

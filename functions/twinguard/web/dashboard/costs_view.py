@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.money import change, money, percent
 from twinguard.decide.months import last_of
@@ -90,6 +91,7 @@ class CostsPage(Struct, frozen=True, kw_only=True):
     sheets: tuple[Sheet, ...]
     through: str
     stamps: tuple[str, ...]
+    newest: dt.datetime | None
     note: str
     is_sample: bool
 
@@ -100,6 +102,7 @@ def costs_page(seen: CostsSeen, policy: Policy) -> CostsPage:
         sheets=tuple(_sheet(one, seen, policy) for one in seen.month.overviews),
         through=through(seen),
         stamps=stamps(seen),
+        newest=seen.month.freshness.newest,
         note=seen.note,
         is_sample=seen.is_sample,
     )
@@ -112,9 +115,9 @@ def through(seen: CostsSeen) -> str:
 
 
 def stamps(seen: CostsSeen) -> tuple[str, ...]:
-    """Through when the costs are complete, by each source."""
+    """Through when the costs are complete, by each source; their newest row is told beside."""
     last = last_of(seen.month.overviews[0].month)
-    return stamp([seen.month.freshness], last)
+    return stamp([replace(seen.month.freshness, newest=None)], last)
 
 
 def _sheet(told: Overview, seen: CostsSeen, policy: Policy) -> Sheet:

@@ -65,6 +65,13 @@ def limits_panel(found: Sequence[Allowance], period: Period, *, is_live: bool) -
     )
 
 
+def environments_own(found: Sequence[Allowance]) -> LimitRow | None:
+    """How the limit of everything that an environment spends stands; None without one."""
+    own = (one for one in found if one.standing.scope.kind is ScopeKind.ENVIRONMENT)
+    first = next(own, None)
+    return _row(first, is_live=True) if first and first.standing.limit is not None else None
+
+
 def _order(one: Allowance) -> tuple[bool, Decimal, int, str]:
     """The environment, then the fullest, then what is counted only, the dearest first."""
     standing = one.standing

@@ -15,6 +15,7 @@ from twinguard.web.dashboard.budget_view import BudgetBar, budget_bar
 from twinguard.web.dashboard.health_view import Control, controls
 from twinguard.web.dashboard.incidents_view import Told, alert_history
 from twinguard.web.dashboard.lately import Reading
+from twinguard.web.dashboard.limits_view import LimitRow, environments_own
 from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen, Watched
 
 OPEN = 4
@@ -40,6 +41,7 @@ class Card(Struct, frozen=True, kw_only=True):
     through: str
     is_sample: bool
     errors: tuple[str, ...]
+    models: LimitRow | None
     held: int
     breaker: bool
     open: tuple[Told, ...]
@@ -71,6 +73,7 @@ def overview_page(
         through=f"{through:%-d %B}" if through else "no day yet",
         is_sample=bool(seen and seen.is_sample),
         errors=tuple(error for error in (costs.error, records.error) if error),
+        models=environments_own(limits.value) if limits.value else None,
         held=len(known.holds) if known else 0,
         breaker=bool(known and known.breaker.open),
         open=tuple(still_open[:OPEN]),
