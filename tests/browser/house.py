@@ -145,7 +145,8 @@ def _watched(policy, settings, costs, findings, ledger) -> Watched:
     ports = ports_from(settings)
     file = FindingsFile(findings) if findings else None
     security = RecordedSecurity(policy, ports.records, file, usual)
-    lifting = Lifting(TheftFlow(policy, ports, MemoryCounters(Options())), "")
+    counters = MemoryCounters(Options())
+    lifting = Lifting(TheftFlow(policy, ports, counters), "")
     return Watched(
         policy,
         ports,
@@ -156,6 +157,7 @@ def _watched(policy, settings, costs, findings, ledger) -> Watched:
         tells=True,
         lifting=lifting,
         ledger=ledger,
+        counters=counters,
     )
 
 

@@ -46,7 +46,7 @@ from twinguard.web.dashboard.limits_view import environments_own, limits_panel
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import fact_in_words, incident_page, row
-from twinguard.web.dashboard.watched import RecordsSeen
+from twinguard.web.dashboard.watched import Beside, RecordsSeen
 from twinguard.web.dashboard.words import age, until
 
 POLICY = config.load(config.path_of(Environment.STAGING))
@@ -173,9 +173,10 @@ def test_a_year_has_every_day_also_those_without_costs():
 
 
 def state_of(
-    name: str, seen: RecordsSeen, costs=NOT_READ, policy=POLICY, limits=NOT_READ
+    name: str, seen: RecordsSeen, costs=NOT_READ, policy=POLICY, limits=NOT_READ, guard=None
 ) -> tuple[str, str]:
-    found = next(one for one in controls(seen, costs, limits, policy, NOW) if one.name == name)
+    beside = Beside(costs, limits, guard)
+    found = next(one for one in controls(seen, beside, policy, NOW) if one.name == name)
     return found.state, found.words
 
 
@@ -184,7 +185,10 @@ def period(last: dt.datetime, **more) -> PeriodState:
 
 
 def test_what_nobody_recorded_is_unknown_and_never_well():
-    states = {one.name: one.state for one in controls(EMPTY, NOT_READ, NOT_READ, POLICY, NOW)}
+    states = {
+        one.name: one.state
+        for one in controls(EMPTY, Beside(NOT_READ, NOT_READ, None), POLICY, NOW)
+    }
 
     assert states == {
         "Budget messages": "unknown",
@@ -192,6 +196,7 @@ def test_what_nobody_recorded_is_unknown_and_never_well():
         "Night plan": "unknown",
         "Costs": "failing",
         "Limits on models": "failing",
+        "Key guard": "unknown",
         "Key rotation": "unknown",
         "Alert channels": "unknown",
         "Dead letters": "ok",
@@ -458,6 +463,18 @@ def test_a_limit_that_is_used_up_needs_a_look(found, state, words):
     limits = Reading(tuple(allowance(*one) for one in found), NOW)
 
     assert state_of("Limits on models", EMPTY, limits=limits) == (state, words)
+
+
+@pytest.mark.parametrize(
+    ("guard", "state", "words"),
+    [
+        (None, "unknown", "set TWINGUARD_COUNTERS to its store to look at it here"),
+        (Reading(2, NOW), "ok", "its store answers; 2 keys held back"),
+        (Reading(2, NOW, "Redis does not answer"), "failing", "Redis does not answer"),
+    ],
+)
+def test_the_guard_of_keys_is_only_well_while_its_store_answers(guard, state, words):
+    assert state_of("Key guard", EMPTY, guard=guard) == (state, words)
 
 
 def test_a_limit_that_a_person_set_says_who_until_when_and_why():

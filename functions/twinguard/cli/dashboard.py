@@ -184,6 +184,7 @@ def _watched(
         tells="TWINGUARD_ALERTS_TOPIC" in found,
         lifting=_lifting(policy, ports, counters, found, is_deployed=is_deployed),
         ledger=ledger_from(policy, ports.records, found),
+        counters=counters,
     )
 
 

@@ -110,8 +110,7 @@ class RedisCounters:
     def usual(self, key_id: str) -> Baseline | None:
         """What all instances have learned of a key."""
         key = _key(key_id)
-        kept = self._calls.ask(key, b"GET", b"{" + key + b"}:base")
-        return rw.read_base(kept)[1] if kept else None
+        return rw.read_base(self._calls.ask(key, b"GET", b"{" + key + b"}:base") or b"")[1]
 
     def _counted(self, use: Use, *, is_open: bool) -> Answer:
         """Count one use; a baseline that is missing, old or due is put right in between."""
@@ -224,16 +223,11 @@ class RedisCounters:
     def _ask_neighbours(self, use: Use, seen: Sighting, reply: Weighed) -> None:
         """What the source does on other keys; both the state here and the store's learn it."""
         asked = {"key": use.key_id, "agent": seen.agent, "at": reply.at}
-        packed_reply = self._source(seen.source.address, b"seen", **asked)
-        found, flagged, home = msgpack.decode(packed_reply)
+        found, flagged, home = msgpack.decode(self._source(seen.source.address, b"seen", **asked))
         own = self._families.of(use.key_id) if found else ""
         others = [agent for key, agent in found if self._families.of(key) != own]
         keys, same_agent = len(others), seen.agent in others
-        state = reply.state
-        state[rw.OTHER_KEYS] = max(state[rw.OTHER_KEYS], keys)
-        state[rw.SAME_AGENT] = state[rw.SAME_AGENT] or same_agent
-        state[rw.FLAGGED] = state[rw.FLAGGED] or flagged
-        state[rw.COLLEAGUE] = state[rw.COLLEAGUE] and home
+        reply.hear(keys, same_agent=same_agent, flagged=flagged, home=home)
         near = {"keys": keys, "same_agent": bool(same_agent), "flagged": bool(flagged)}
         self._run(use.key_id, b"neighbours", **near, home=bool(home))
 

@@ -130,10 +130,7 @@ class Pages:
     def overview(self, request: Request) -> Response:
         """All environments at a glance."""
         now = self.desk.clock()
-        cards = [
-            overview_page(one, one.costs(1), one.limits(), one.records(), now)
-            for one in self._all()
-        ]
+        cards = [overview_page(one, one.beside(1), one.records(), now) for one in self._all()]
         return self.desk.page(request, "overview.html", section="overview", cards=cards)
 
     def costs(self, request: Request) -> Response:
@@ -164,9 +161,7 @@ class Pages:
         one, now = self.desk.named(request), self.desk.clock()
         reading = one.records()
         page = (
-            operations_page(reading.value, one.costs(), one.limits(), one.policy, now)
-            if reading.value
-            else None
+            operations_page(reading.value, one.beside(), one.policy, now) if reading.value else None
         )
         told = alert_history(reading.value.incidents, "operations") if reading.value else ()
         return self.desk.page(

@@ -15,7 +15,7 @@ from twinguard.policy import Policy
 from twinguard.raising import Allowance
 from twinguard.reports.stamps import counted
 from twinguard.web.dashboard.lately import Reading
-from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen
+from twinguard.web.dashboard.watched import Beside, CostsSeen, RecordsSeen
 from twinguard.web.dashboard.words import age, until
 
 SILENT = dt.timedelta(hours=30)
@@ -45,19 +45,16 @@ class Rotation(Struct, frozen=True, kw_only=True):
 
 
 def controls(
-    seen: RecordsSeen,
-    costs: Reading[CostsSeen],
-    limits: Reading[tuple[Allowance, ...]],
-    policy: Policy,
-    now: dt.datetime,
+    seen: RecordsSeen, beside: Beside, policy: Policy, now: dt.datetime
 ) -> tuple[Control, ...]:
-    """Each control, by what the records and the ledger know of it."""
+    """Each control, by what the records know of it, and what is read beside them."""
     return (
         _budget(seen, policy, now),
         _breaker(seen, policy),
         _night(seen, policy, now),
-        _costs(costs, now),
-        _limits(limits),
+        _costs(beside.costs, now),
+        _limits(beside.limits),
+        _guard(beside.guard),
         _rotations(seen, policy, now),
         _channels(seen),
         _letters(seen),
@@ -127,6 +124,16 @@ def _limits(limits: Reading[tuple[Allowance, ...]]) -> Control:
     if used_up := [str(one.scope) for one in limited if one.used_up]:
         return Control(name, "look", f"used up, calls are refused: {', '.join(used_up)}", limits.at)
     return Control(name, "ok", f"{counted(len(limited), 'limit')}, none is used up", limits.at)
+
+
+def _guard(guard: Reading[int] | None) -> Control:
+    name = "Key guard"
+    if guard is None:
+        return Control(name, "unknown", "set TWINGUARD_COUNTERS to its store to look at it here")
+    if guard.error or guard.value is None:
+        return Control(name, "failing", guard.error or "not read yet")
+    number = counted(guard.value, "key")
+    return Control(name, "ok", f"its store answers; {number} held back", guard.at)
 
 
 def _rotations(seen: RecordsSeen, policy: Policy, now: dt.datetime) -> Control:

@@ -13,11 +13,9 @@ from twinguard.decide.holds import described
 from twinguard.decide.model import NEVER, Hold
 from twinguard.policy import Policy
 from twinguard.ports import Json, Stored
-from twinguard.raising import Allowance
 from twinguard.waking import BUDGET, Which
 from twinguard.web.dashboard.health_view import Control, Rotation, controls, rotation
-from twinguard.web.dashboard.lately import Reading
-from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen
+from twinguard.web.dashboard.watched import Beside, RecordsSeen
 
 SHOWN = 40
 ENDS = {
@@ -85,16 +83,12 @@ class OperationsPage(Struct, frozen=True, kw_only=True):
 
 
 def operations_page(
-    seen: RecordsSeen,
-    costs: Reading[CostsSeen],
-    limits: Reading[tuple[Allowance, ...]],
-    policy: Policy,
-    now: dt.datetime,
+    seen: RecordsSeen, beside: Beside, policy: Policy, now: dt.datetime
 ) -> OperationsPage:
     """The page of what the records know."""
     letters = sorted((_letter(one) for one in seen.dead_letters), key=lambda one: one.at)[::-1]
     return OperationsPage(
-        controls=controls(seen, costs, limits, policy, now),
+        controls=controls(seen, beside, policy, now),
         held=tuple(_held(hold) for hold in seen.holds),
         ends=tuple((key, ENDS[key]) for key in endable(seen)),
         breaker=tuple(reason for _, reason in seen.breaker.open_by),
