@@ -184,7 +184,7 @@ def _watched(
         tells="TWINGUARD_ALERTS_TOPIC" in found,
         lifting=_lifting(policy, ports, counters, found, is_deployed=is_deployed),
         ledger=ledger_from(policy, ports.records, found),
-        counters=counters,
+        counters=None if counters is None or counters.is_instant else counters,
     )
 
 
