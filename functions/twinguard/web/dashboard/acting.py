@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
 from twinguard.web.dashboard import actions
-from twinguard.web.dashboard.asked import Kind, Said, Unknown
+from twinguard.web.dashboard.asked import Kind, Mistake, Said, Unknown
 from twinguard.web.dashboard.desk import Desk
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.watched import Watched
@@ -36,7 +36,7 @@ class Acting:
 
     def ask(self, request: Request) -> Response:
         """What the action would do, and a form for the reason."""
-        return self._form(request, Said("", ""), "")
+        return self._form(request, Said("", ""), None)
 
     def act(self, request: Request) -> Response:
         """Do it, and lead to what came of it."""
@@ -52,7 +52,7 @@ class Acting:
             amount=fields.get("amount", "").strip(),
             until=fields.get("until", "").strip(),
         )
-        if mistake := actions.mistake(kind, said, now):
+        if (mistake := actions.mistake(kind, said, now)) is not None:
             return self._form(request, said, mistake)
         try:
             begun = actions.carry_out(one, kind, target, said, now)
@@ -71,7 +71,7 @@ class Acting:
         (entry,) = audit_trail((*records.find("audit", begun=name), begun))
         return self.desk.page(request, "done.html", section="operations", entry=entry)
 
-    def _form(self, request: Request, said: Said, mistake: str) -> Response:
+    def _form(self, request: Request, said: Said, mistake: Mistake | None) -> Response:
         one, kind, target = self._asked(request)
         person = self.desk.person(request)
         try:

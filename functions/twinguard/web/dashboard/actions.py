@@ -19,7 +19,7 @@ from twinguard.ports import Json
 from twinguard.reports.theft import lift_lines
 from twinguard.waking import Waking, Which
 from twinguard.web.dashboard import limit_acts
-from twinguard.web.dashboard.asked import Kind, Plan, Said, Unknown, title, told
+from twinguard.web.dashboard.asked import Kind, Mistake, Plan, Said, Unknown, title, told
 from twinguard.web.dashboard.operations_view import ENDS
 from twinguard.web.dashboard.watched import Watched
 
@@ -66,11 +66,13 @@ def carry_out(watched: Watched, kind: Kind, target: str, said: Said, now: dt.dat
     return begun_id
 
 
-def mistake(kind: Kind, said: Said, now: dt.datetime) -> str:
-    """What is wrong with what a form says; nothing if it will do."""
-    if not SHORTEST <= len(said.reason) <= LONGEST:
-        return f"Say why, in {SHORTEST} to {LONGEST} characters: it goes into the audit trail."
-    return limit_acts.mistake(said, now) if kind is Kind.RAISE else ""
+def mistake(kind: Kind, said: Said, now: dt.datetime) -> Mistake | None:
+    """What is wrong with what a form says; None if it will do."""
+    found = limit_acts.mistake(said, now) if kind is Kind.RAISE else None
+    if found is None and not SHORTEST <= len(said.reason) <= LONGEST:
+        words = f"Say why, in {SHORTEST} to {LONGEST} characters: it goes into the audit trail."
+        return Mistake("reason", words)
+    return found
 
 
 def _require_known(watched: Watched, kind: Kind, target: str) -> None:

@@ -47,6 +47,13 @@ class Said(Struct, frozen=True):
     until: str = ""
 
 
+class Mistake(Struct, frozen=True):
+    """What is wrong with a field of the form."""
+
+    field: str
+    words: str
+
+
 class Unknown(Exception):
     """There is no such action here."""
 

@@ -13,7 +13,7 @@ from twinguard.decide.model import Outcome
 from twinguard.decide.money import money
 from twinguard.errors import Misconfigured
 from twinguard.raising import Allowance, Raised, amount_of, scope_of, until_of
-from twinguard.web.dashboard.asked import Kind, Plan, Said, title, told
+from twinguard.web.dashboard.asked import Kind, Mistake, Plan, Said, title, told
 from twinguard.web.dashboard.watched import Watched
 
 
@@ -25,14 +25,16 @@ def known(watched: Watched, target: str) -> tuple[str, ...]:
         return ()
 
 
-def mistake(said: Said, now: dt.datetime) -> str:
-    """What is wrong with an amount or an end; nothing if they will do."""
+def mistake(said: Said, now: dt.datetime) -> Mistake | None:
+    """What is wrong with an amount or an end; None if they will do."""
+    field = "amount"
     try:
         amount_of(said.amount)
+        field = "until"
         until_of(said.until, now)
     except Misconfigured as err:
-        return _sentence(str(err))
-    return ""
+        return Mistake(field, _sentence(str(err)))
+    return None
 
 
 def plan_raise(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:  # noqa: ARG001 - as the others
