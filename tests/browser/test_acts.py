@@ -78,7 +78,7 @@ def test_a_blocked_customer_key_is_unblocked(alarmed, visit):
     page.get_by_role("button", name="Switch it on again").click()
     page.wait_for_url("**/done/**")
     found += violations(page)
-    page.goto(f"{alarmed.url}/staging/security")
+    page.get_by_role("link", name="Security of staging").click()
 
     assert found == []
     assert page.get_by_role("link", name="Unblock").count() == 0
@@ -139,7 +139,7 @@ def test_a_limit_on_models_is_set_for_a_while_and_given_back(alarmed, visit, scr
     page.get_by_role("button", name="Set this limit").click()
     page.wait_for_url("**/done/**")
     receipt = page.locator(".ask").inner_text()
-    page.goto(f"{alarmed.url}/staging/costs")
+    page.get_by_role("link", name="Costs of staging").click()
     row = page.locator("tr:has-text('environment:staging')").inner_text()
     limits = {str(one.limit.scope): one for one in book.limits()}
     page.get_by_role("link", name="Give back… environment:staging").click()

@@ -69,7 +69,9 @@ class Acting:
         if begun is None or begun.value.get("phase") != "begun":
             raise HTTPException(404)
         (entry,) = audit_trail((*records.find("audit", begun=name), begun))
-        return self.desk.page(request, "done.html", section="operations", entry=entry)
+        kinds = (kind for kind in BACK if entry.action.lower().startswith(kind.value))
+        section = BACK.get(next(kinds, Kind.WAKE), "operations")
+        return self.desk.page(request, "done.html", section=section, entry=entry)
 
     def _form(self, request: Request, said: Said, mistake: Mistake | None) -> Response:
         one, kind, target = self._asked(request)
