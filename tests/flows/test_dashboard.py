@@ -222,6 +222,16 @@ def test_records_that_do_not_answer_leave_costs_and_findings_as_they_are(tmp_pat
     assert "Not known while the records do not answer." in pages["/staging/security"].text
 
 
+def test_a_scope_that_spent_nothing_yet_has_a_limit_too_and_no_scope_is_said_to_be_none(alarmed):
+    url = f"{alarmed.url}/staging/act/raise"
+    known = requests.get(url, params={"scope": "feature:new one"}, timeout=20)
+    unknown = requests.get(url, params={"scope": "tenat:acme"}, timeout=20)
+
+    assert known.url == f"{url}/feature%3Anew%20one"
+    assert "Set another limit for feature:new one?" in known.text
+    assert (unknown.status_code, "is no scope; write it like" in unknown.text) == (422, True)
+
+
 def test_without_a_ledger_what_gateways_wrote_down_is_shown(alarmed):
     page = requests.get(f"{alarmed.url}/development/costs", timeout=20).text
 

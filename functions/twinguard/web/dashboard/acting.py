@@ -6,10 +6,13 @@ They work without JavaScript; the form's token was checked by `guard.py`."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from twinguard.errors import Misconfigured
+from twinguard.raising import scope_of
 from twinguard.web.dashboard import actions
 from twinguard.web.dashboard.asked import Kind, Mistake, Said, Unknown
 from twinguard.web.dashboard.desk import Desk
@@ -37,6 +40,15 @@ class Acting:
     def ask(self, request: Request) -> Response:
         """What the action would do, and a form for the reason."""
         return self._form(request, Said("", ""), None)
+
+    def pick(self, request: Request) -> Response:
+        """Lead to the form for the limit of a scope that no table lists."""
+        one, text = self.desk.named(request), request.query_params.get("scope", "").strip()
+        try:
+            scope = str(scope_of(text, one.policy))
+        except Misconfigured as err:
+            return self.desk.error(request, 422, "There is no such scope", str(err))
+        return RedirectResponse(f"/{one.name}/act/{Kind.RAISE}/{quote(scope)}", 303)
 
     def act(self, request: Request) -> Response:
         """Do it, and lead to what came of it."""

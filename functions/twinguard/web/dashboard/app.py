@@ -65,6 +65,7 @@ def application(
             Route("/{environment}/security/stream", pages.stream),
             Route("/{environment}/security/incidents/{id:path}", pages.incident),
             Route("/{environment}/security/keys/{id:path}", pages.key),
+            Route("/{environment}/act/raise", acts.pick, methods=["GET"]),
             Route("/{environment}/act/{kind}/{target:path}", acts.ask, methods=["GET"]),
             Route("/{environment}/act/{kind}/{target:path}", acts.act, methods=["POST"]),
             Route("/{environment}/done/{id}", acts.done),
