@@ -31,6 +31,7 @@ from servers import free_port  # noqa: E402
 from twinguard.cli.costs_source import opened  # noqa: E402
 from twinguard.cli.stage import Stage  # noqa: E402
 from twinguard.pipeline import Pipeline  # noqa: E402
+from twinguard.settled import settled  # noqa: E402
 from twinguard.standins import sample_costs  # noqa: E402
 from twinguard.standins.export_files import json_lines  # noqa: E402
 from twinguard.standins.exports import Export  # noqa: E402
@@ -200,7 +201,7 @@ def serve(what: str, folder: Path, port: int) -> None:
         one = Watched(STAGING, ports, ports.records, costs(folder), security, now, tells=True)
         one.warm()
         one.board.poll()
-        app = application({"staging": one}, site_from({}, "ada"), now)
+        app = application({"staging": one}, site_from({}, "ada"), now, settled)
         uvicorn.run(app, port=port, log_level="error", access_log=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 
 import pytest
 import requests
@@ -230,6 +231,12 @@ def test_a_scope_that_spent_nothing_yet_has_a_limit_too_and_no_scope_is_said_to_
     assert known.url == f"{url}/feature%3Anew%20one"
     assert "Set another limit for feature:new one?" in known.text
     assert (unknown.status_code, "is no scope; write it like" in unknown.text) == (422, True)
+
+
+def test_a_server_settles_once_everything_was_read(alarmed):
+    done = threading.Event()
+    with served(application(alarmed.watched, alarmed.site, now, done.set)):
+        assert done.wait(60)
 
 
 def test_without_a_ledger_what_gateways_wrote_down_is_shown(alarmed):

@@ -14,7 +14,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
-    ("blocks", "errors", "readers", "secret_text", "words"),
+    ("blocks", "errors", "readers", "secret_text", "settled", "words"),
     ("application", "caps", "llm_policy", "protection", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),

@@ -34,6 +34,7 @@ from twinguard.places import Places
 from twinguard.policy import Environment, Policy
 from twinguard.ports import Recent
 from twinguard.raising import ledger_from
+from twinguard.settled import settled
 from twinguard.theft_flow import TheftFlow
 from twinguard.theft_lifts import Lifting, Nobody
 from twinguard.web.dashboard.app import Dashboard, application
@@ -92,7 +93,7 @@ def main(
             )
             for policy in policies
         }
-        app = application(watched, site_from(environ, _login(in_cloud=in_cloud)), _now)
+        app = application(watched, site_from(environ, _login(in_cloud=in_cloud)), _now, settled)
         _serve(app, int(environ.get("PORT", port)) if in_cloud else port, page, in_cloud=in_cloud)
 
 

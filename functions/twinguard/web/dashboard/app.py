@@ -51,9 +51,12 @@ def application(
     watched: Mapping[str, Watched],
     site: Site,
     clock: Callable[[], dt.datetime],
+    settled: Callable[[], None] | None = None,
 ) -> Dashboard:
-    """The dashboard over these environments, in their order."""
-    pages = Pages(Desk(watched, clock))
+    """The dashboard over these environments, in their order.
+
+    `settled` is called once everything was read for the first time."""
+    pages = Pages(Desk(watched, clock), settled)
     acts = acting.Acting(pages.desk)
     app = Starlette(
         routes=[
@@ -98,8 +101,8 @@ class Dashboard(Guard):
 class Pages:
     """What is read. Synchronous pages run in threads, so a slow source holds up no listener."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, desk: Desk, settled: Callable[[], None] | None = None) -> None:
+        self.desk, self._settled = desk, settled
         self._live = {
             name: Live(one.board, functools.partial(_row, name))
             for name, one in desk.watched.items()
@@ -109,11 +112,16 @@ class Pages:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:  # noqa: ARG002 - Starlette's
         """Read everything once in the background, and look for findings while the server runs."""
         tasks = [asyncio.create_task(live.run()) for live in self._live.values()]
-        tasks.append(asyncio.create_task(asyncio.to_thread(self.desk.warm)))
+        tasks.append(asyncio.create_task(asyncio.to_thread(self._warm)))
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _warm(self) -> None:
+        self.desk.warm()
+        if self._settled:
+            self._settled()
 
     def end(self) -> None:
         """Let every listener go."""
