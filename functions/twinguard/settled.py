@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 
 
 def settled() -> None:
-    """Called once, when everything that stays is there."""
+    """Called once, when everything that stays is there. At its end the process lets it go."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
