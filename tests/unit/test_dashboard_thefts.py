@@ -7,12 +7,15 @@ import datetime as dt
 import json
 import re
 
+import msgspec
 import pytest
 
 from fakes import MemoryRecords
 from threats import AWAY
+from twinguard.baseline_records import KIND as BASELINES
 from twinguard.decide.incidents import Incident
 from twinguard.decide.restraints import Curb
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.errors import Unavailable
 from twinguard.flow import Ports
@@ -168,6 +171,18 @@ def test_a_finding_that_is_known_late_still_comes_after_those_before(tmp_path):
     ids = [name for name, _ in (*before, *after)]
     assert ids == sorted(set(ids))
     assert merged(file, found, after[-1][0], 10) == ()
+
+
+def test_a_baseline_is_the_records_where_nobody_knows_a_newer_one():
+    here = Here()
+    learned, newer = Baseline(since=7, active=3.0), Baseline(since=7, active=4.0)
+    here.records.put(BASELINES, KEY, {"learned": msgspec.to_builtins(learned)}, None)
+    near = RecordedSecurity(POLICY, here.records, None, {KEY: newer}.get)
+
+    assert here.security.baseline(KEY) == learned
+    assert near.baseline(KEY) == newer
+    assert near.baseline("nobody") is None
+    assert here.security.baseline("x" * 3_000) is None
 
 
 @pytest.mark.parametrize("first", ["file", "theft", "neither"])

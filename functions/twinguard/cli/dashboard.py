@@ -174,7 +174,7 @@ def _watched(
     ports = wiring.ports_from(silent | found)
     file = FindingsFile(findings) if findings else None
     counters = wiring.counters_from(found, Places()) if found.get("TWINGUARD_COUNTERS") else None
-    usual = learned.get if learned or counters is None else counters.usual
+    usual = learned.get if learned or counters is None else counters.baseline
     return Watched(
         policy,
         ports,

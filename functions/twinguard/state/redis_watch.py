@@ -92,14 +92,6 @@ class Weighed(Struct, frozen=True):
         found = self.novel[dimension] if self.novel else []
         return next((since for name, since, _ in found if name == value), None)
 
-    def hear(self, keys: int, *, same_agent: bool, flagged: bool, home: bool) -> None:
-        """Take in what the source does on other keys."""
-        s = self.state
-        s[OTHER_KEYS] = max(s[OTHER_KEYS], keys)
-        s[SAME_AGENT] = s[SAME_AGENT] or same_agent
-        s[FLAGGED] = s[FLAGGED] or flagged
-        s[COLLEAGUE] = s[COLLEAGUE] and home
-
     def is_strange(self, rules: Rules) -> bool:
         """True while strange use goes on."""
         s = self.state

@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from twinguard.baseline_records import kept
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.customer_keys import KeyState as CustomerKeyState
 from twinguard.decide.incidents import Incident
@@ -92,7 +93,7 @@ class SecurityView(Protocol):
 class RecordedSecurity:
     """`SecurityView` over the records, and over a file of findings if one is named.
 
-    `usual` knows what is usual for keys, None where nobody does."""
+    `usual` says what is usual for keys by now; without it, what the records keep counts."""
 
     def __init__(
         self,
@@ -146,8 +147,12 @@ class RecordedSecurity:
             return None
 
     def baseline(self, key_id: str) -> Baseline | None:
-        """What is usual for a key, where anybody learned it."""
-        return self._usual(key_id) if self._usual else None
+        """What is usual for a key: as learned by now, else as `on_usage` kept it."""
+        learned = self._usual(key_id) if self._usual else None
+        try:
+            return learned or kept(self._records, key_id)
+        except BadEvent:  # an address says what no record is called
+            return None
 
     def _curbed(self, curb: Curb) -> tuple[Restrained, ...]:
         """Keys that are held back in this way now."""
