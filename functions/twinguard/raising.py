@@ -27,7 +27,7 @@ from twinguard.decide.ledger import (
 )
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.budgets import budgets_of, environment_of, written
-from twinguard.llm.ledger import KeepsCount, open_ledger
+from twinguard.llm.ledger import KeepsCount, is_common, open_ledger
 from twinguard.llm.ledger_book import Book, SetLimit
 from twinguard.pipeline import Pipeline
 from twinguard.policy import Level, Policy
@@ -127,7 +127,7 @@ class Raising(Struct, frozen=True):
 def ledger_from(policy: Policy, records: Records, found: Mapping[str, str]) -> KeepsCount | None:
     """The ledger that settings name; None where they name none that others share."""
     counters = found.get("TWINGUARD_COUNTERS", "")
-    if counters.partition("://")[0] in {"", "memory", "firestore"}:
+    if not counters or not is_common(counters):
         return None
     name, authorities = policy.environment.value, found.get("TWINGUARD_COUNTERS_CA", "")
     known = Book(records, policy.retention).known

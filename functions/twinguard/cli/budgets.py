@@ -55,7 +55,7 @@ def show(
         if not live and not as_json:
             output.say(
                 "By what gateways wrote down; what is held only the ledger knows: set "
-                "TWINGUARD_COUNTERS to see it."
+                "TWINGUARD_COUNTERS to their Redis to see it."
             )
 
 
@@ -101,7 +101,7 @@ def rebuild(
     with at_desk(env, "nobody") as desk:
         raising, policy = _raising(desk), desk.pipeline.policy
         if raising.ledger is None:
-            raise Misconfigured("TWINGUARD_COUNTERS is missing; set it to the ledger's store")
+            raise Misconfigured("TWINGUARD_COUNTERS names no Redis; set it to the ledger's store")
         period = Period(_month(month)) if month else period_of(desk.now)
         try:
             with events.open("rb") as lines:

@@ -57,7 +57,7 @@ class Gateway:
             return
         if scope["type"] != "http":
             return
-        name = f"req_{secrets.token_hex(_BITS // 8)}"
+        name = _name()
         started = time.perf_counter()
         request = Request(scope, receive)
         try:
@@ -71,17 +71,15 @@ class Gateway:
             told = "something that is needed does not answer; try again in a moment"
             sorry = Refusal(wire.UNAVAILABLE, "unavailable", told, retry_after=5)
             status = await _refused(send, sorry, name)
-        if _log.isEnabledFor(logging.INFO):
-            ms = round(1000 * (time.perf_counter() - started), 1)
-            fields = {
-                "event": "gateway",
-                "request_id": name,
-                "key_id": request.key_id,
-                "path": request.path[:100],
-                "status": status,
-                "ms": ms,
-            }
-            _log.info("%s %d", request.path[:100], status, extra={"fields": fields})
+        _tell(request.path, request.key_id, status, name, started)
+
+    async def turn_away(
+        self, scope: Scope, send: Send, status: int, words: str, key_id: str, wait: int
+    ) -> None:
+        """Refuse a request that was not let through to here, as any other."""
+        name, started = _name(), time.perf_counter()
+        await _refused(send, _refusal(status, words, wait), name)
+        _tell(scope["path"], key_id, status, name, started)
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
         endpoint = self._endpoints.get(request.path)
@@ -123,6 +121,37 @@ class Gateway:
                 await asyncio.shield(self._close())
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _name() -> str:
+    return f"req_{secrets.token_hex(_BITS // 8)}"
+
+
+def _tell(path: str, key_id: str, status: int, name: str, started: float) -> None:
+    """The log line of a request."""
+    if _log.isEnabledFor(logging.INFO):
+        fields = {
+            "event": "gateway",
+            "request_id": name,
+            "key_id": key_id,
+            "path": path[:100],
+            "status": status,
+            "ms": round(1000 * (time.perf_counter() - started), 1),
+        }
+        _log.info("%s %d", path[:100], status, extra={"fields": fields})
+
+
+def _refusal(status: int, words: str, wait: int) -> Refusal:
+    """What the guard in front refuses, in OpenAI's shape."""
+    match status:
+        case wire.FORBIDDEN:
+            return Refusal(wire.FORBIDDEN, "key_blocked", words)
+        case wire.BUSY:
+            return Refusal(wire.BUSY, "requests_per_minute_exceeded", words, retry_after=wait)
+        case wire.UNAVAILABLE:
+            return Refusal(wire.UNAVAILABLE, "unavailable", words, retry_after=wait)
+        case _:
+            return Refusal(wire.BAD_REQUEST, "several_keys", words)
 
 
 async def _refused(send: Send, refusal: Refusal, name: str) -> int:
