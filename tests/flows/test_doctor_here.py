@@ -12,6 +12,7 @@ import typer
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+import servers
 from twinguard import config
 from twinguard.cli import doctor
 from twinguard.cli.doctor_canary import limited, worked
@@ -35,10 +36,10 @@ NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 
 
 @contextlib.contextmanager
-def at_work(folder, policy=POLICY, patience=1.5):
-    """The processes and stand-ins, and the doctor beside them, who waits no longer than this."""
+def at_work(folder, policy=POLICY):
+    """The processes and stand-ins, and the doctor beside them."""
     with Sinks() as sinks, Stage() as stage:
-        play = Play(policy, policy.budget, stage, sinks, folder, patience, lambda: None)
+        play = Play(policy, policy.budget, stage, sinks, folder, servers.PATIENCE, lambda: None)
         with running(tuple(play.functions.values()), lambda: None):
             yield Embedded(policy, play, policy.budget, NOW), play
 
@@ -143,7 +144,7 @@ def test_a_night_plan_of_something_that_is_gone_is_heard_of(tmp_path):
 @pytest.mark.parametrize("name", ["production", "development"])
 def test_other_environments_sleep_and_wake_too(tmp_path, name):
     policy = config.load(config.path_of(Environment(name)))
-    with at_work(tmp_path, policy, patience=10) as (doctors, _):
+    with at_work(tmp_path, policy) as (doctors, _):
         found = tuple(doctors.nights())
 
     assert [(check.name, check.state) for check in found] == [("night plan", State.OK)]
