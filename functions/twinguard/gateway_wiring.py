@@ -6,7 +6,6 @@ The only file of the gateway that reads the clock for people; nothing is contact
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,11 +54,12 @@ from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
+from twinguard.settled import settled
 from twinguard.web.middleware import Refused, Scope, SecurityMiddleware, Send
 from twinguard.web.opened import protected
 from twinguard.wiring import WRONG_SETTINGS, policy_from, required
 
-__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
+__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from"]
 
 SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 """Settings whose values are cut out of every log line."""
@@ -89,12 +89,6 @@ def application() -> SecurityMiddleware:
         raise SystemExit(WRONG_SETTINGS) from None
     settled()
     return found
-
-
-def settled() -> None:
-    """Take what is loaded out of garbage collection: looking through it takes milliseconds."""
-    gc.collect()
-    gc.freeze()
 
 
 def parts_from(

@@ -12,8 +12,8 @@ from twinguard.cli.scale_output import console, print_json, say, table
 from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of
 from twinguard.decide.ledger_rules import worded
 from twinguard.decide.money import percent
-from twinguard.llm.ledger_book import SetLimit
 from twinguard.policy import Policy
+from twinguard.raising import Allowance, Raised
 
 __all__ = ["done", "planned", "rebuilding", "rebuilt", "say", "shown"]
 
@@ -23,8 +23,7 @@ _NEARLY = 90
 
 def shown(
     policy: Policy,
-    standings: Sequence[Standing],
-    set_by: Mapping[Scope, SetLimit],
+    found: Sequence[Allowance],
     top: int,
     now: dt.datetime,
     *,
@@ -33,19 +32,18 @@ def shown(
 ) -> None:
     """How each scope stands; what is held is known of a live ledger only."""
     if as_json:
-        rows = [_row(standing, set_by.get(standing.scope), live=live) for standing in standings]
+        rows = [_row(one, live=live) for one in found]
         print_json({"environment": policy.environment, "budgets": rows})
         return
-    period = standings[0].period
+    period = found[0].standing.period
     left = period.end - now
     title = f"Language models, {policy.environment}, {period.name}"
     made = table(title, "Whose", "Limit", "Spent", "Held", "Left", "Used", "Set by")
     notes = []
     for column in made.columns[1:6]:
         column.justify = "right"
-    for standing in standings[:top]:
-        found = set_by.get(standing.scope)
-        in_force = found is not None and found.limit.generation == standing.generation
+    for one in found[:top]:
+        standing, set_by = one.standing, one.set_by
         made.add_row(
             Text("all of it" if standing.scope.name == policy.environment else str(standing.scope)),
             "none" if standing.limit is None else _usd(standing.limit),
@@ -53,15 +51,15 @@ def shown(
             _usd(standing.held) if live else "?",
             "" if standing.left is None else _usd(standing.left),
             _used(standing),
-            Text(found.by if found is not None and in_force else "policy"),
+            Text(set_by.by if set_by else "policy"),
         )
-        if found is not None and in_force:
-            notes.append(f"{standing.scope}: {worded(found.limit)}, {found.by}: {found.reason}")
+        if set_by:
+            notes.append(f"{standing.scope}: {worded(set_by.limit)}, {set_by.by}: {set_by.reason}")
     console().print(made)
     for note in notes:
         say(note)
-    if len(standings) > top:
-        say(f"{len(standings) - top} more; --top {len(standings)} shows all.")
+    if len(found) > top:
+        say(f"{len(found) - top} more; --top {len(found)} shows all.")
     say(f"USD. Begins anew {period.end:%Y-%m-%d %H:%M} UTC, in {left.days} days.")
 
 
@@ -82,16 +80,18 @@ def planned(
         say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
 
 
-def done(found: SetLimit, told: str, *, at_once: bool, as_json: bool) -> None:
+def done(found: Raised, *, as_json: bool) -> None:
     """What was set, since when, and who heard of it."""
     limit = found.limit
     if as_json:
         generation = limit.generation
         document = {"applied": True, "scope": str(limit.scope), "limit": worded(limit)}
-        print_json({**document, "generation": generation, "at_once": at_once, "told": told})
+        print_json(
+            {**document, "generation": generation, "at_once": found.at_once, "told": found.told}
+        )
         return
-    since = "at once" if at_once else "once the gateways look, within a minute"
-    say(f"{limit.scope} may spend {worded(limit)}, {since}; {told}.")
+    since = "at once" if found.at_once else "once the gateways look, within a minute"
+    say(f"{limit.scope} may spend {worded(limit)}, {since}; {found.told}.")
 
 
 def rebuilding(period: Period, events: int, *, applied: bool, as_json: bool) -> None:
@@ -118,8 +118,8 @@ def rebuilt(period: Period, spent: Mapping[Scope, int], own: Scope, *, as_json: 
     )
 
 
-def _row(standing: Standing, found: SetLimit | None, *, live: bool) -> dict[str, object]:
-    in_force = found is not None and found.limit.generation == standing.generation
+def _row(one: Allowance, *, live: bool) -> dict[str, object]:
+    standing, set_by = one.standing, one.set_by
     return {
         "scope": str(standing.scope),
         "period": standing.period.name,
@@ -128,11 +128,9 @@ def _row(standing: Standing, found: SetLimit | None, *, live: bool) -> dict[str,
         "held_nanos": standing.held if live else None,
         "left_nanos": standing.left,
         "resets_at": standing.resets_at.isoformat(),
-        "set_by": found.by if found is not None and in_force else None,
-        "reason": found.reason if found is not None and in_force else None,
-        "until": found.limit.until.isoformat()
-        if found is not None and in_force and found.limit.until
-        else None,
+        "set_by": set_by.by if set_by else None,
+        "reason": set_by.reason if set_by else None,
+        "until": set_by.limit.until.isoformat() if set_by and set_by.limit.until else None,
     }
 
 

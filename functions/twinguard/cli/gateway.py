@@ -26,9 +26,10 @@ from twinguard.cli.desk import Env, exiting
 from twinguard.cli.scale_output import say
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.errors import Misconfigured
-from twinguard.gateway_wiring import SECRETS, parts_from, settled
+from twinguard.gateway_wiring import SECRETS, parts_from
 from twinguard.peppers import Peppers
 from twinguard.policy import AUTO, Policy
+from twinguard.settled import settled
 from twinguard.standins.openai_provider import OpenAIProvider
 from twinguard.web.middleware import SecurityMiddleware
 
