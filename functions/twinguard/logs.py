@@ -45,10 +45,12 @@ _PATTERNS = (
         r"\1" + HIDDEN,
     ),
     (re.compile(r"\b((?:Bearer|Basic)\s+)[A-Za-z0-9+/_.~=-]{8,}", re.IGNORECASE), r"\1" + HIDDEN),
-    # PagerDuty's routing key, Twilio's token and the like, next to their names
+    # PagerDuty's routing key, Twilio's token and the like, next to their names; after a key's name
+    # and a colon a word or a small number is prose: `openai-api-key: overlap, version 4`
     (
         re.compile(
-            r"((?:auth[_-]?token|(?:routing|integration|service|api)[_-]?key|password|secret)"
+            r"((?:auth[_-]?token|password|secret"
+            r"|(?:routing|integration|service|api)[_-]?key(?!: (?:[A-Za-z]{1,15}|\d{1,3})[\s,;.\']))"
             r"[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]+",
             re.IGNORECASE,
         ),

@@ -138,6 +138,10 @@ def test_a_terminal_gets_a_line_for_people_with_control_characters_spelled_out()
         (f"as AC{'0' * 32}:s3cretT0ken", f"as AC{'0' * 32}:[hidden]"),
         ("auth_token=0123456789abcdef", "auth_token=[hidden]"),
         ('{"routing_key": "R0UTINGKEY0", "dedup": 1}', '{"routing_key": "[hidden]", "dedup": 1}'),
+        ("api-key: abcdefghijklmnop, sent", "api-key: [hidden], sent"),
+        ("x-api-key: 0a1b2c", "x-api-key: [hidden]"),
+        ("api_key=overlap, version 4", "api_key=[hidden], version 4"),
+        ("password: overlap, then", "password: [hidden], then"),
         ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [hidden]"),
         ("{'authorization': 'Bearer abc.def'}", "{'authorization': '[hidden]'}"),
         ("sent Bearer eyJhbGciOi.J9.x", "sent Bearer [hidden]"),
@@ -158,6 +162,9 @@ def test_what_looks_like_a_secret_is_hidden(text, clean):
         "message 12345678901234567 of subscription living-twin-ingest-push",
         "https://run.googleapis.com/v2/projects/p/locations/l/services/living-twin-api",
         "key 3f9a…c0de at 12:30, task-force, risk-averse-people",
+        "openai-api-key: overlap, version 4; until the old key ends",
+        "openai-api-key: OpenAI's answer is none",
+        "maps-api-key: 3 keys are ended, but 1 values work on",
     ],
 )
 def test_what_people_need_to_see_stays(text):
