@@ -118,7 +118,7 @@ def parts_from(
     teller = Teller(usage_log or _usage_log(env))
     prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
-    meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
+    meter = Meter(ledger, prices, name, teller, _now, block.lease_seconds, blocks=blocks)
     policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)

@@ -62,6 +62,14 @@ class Gateway(Block, frozen=True, kw_only=True):
 
     tokens_per_minute: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
     seconds: Annotated[int, Meta(ge=1, le=3600, description="That an answer may take.")] = 300
+    lease_margin_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="After the longest answer, until what a killed process held is free again.",
+        ),
+    ] = 30
     retries: Annotated[int, Meta(ge=0, le=5)] = 2
     body_kilobytes: Annotated[int, Meta(ge=1, le=65_536)] = 4096
     gather_milliseconds: Annotated[
@@ -73,6 +81,11 @@ class Gateway(Block, frozen=True, kw_only=True):
     tasks: Annotated[
         dict[Name, Quality], Meta(description="Quality that a class of tasks needs, for `auto`.")
     ] = {}
+
+    @property
+    def lease_seconds(self) -> int:
+        """For how long money is held for an attempt, unless it is settled or released before."""
+        return self.seconds + self.lease_margin_seconds
 
     def __post_init__(self) -> None:
         taken = sorted({OPENAI, LOCAL, MOCK} & set(self.providers))

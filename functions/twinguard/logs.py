@@ -50,7 +50,8 @@ _PATTERNS = (
     (
         re.compile(
             r"((?:auth[_-]?token|password|secret"
-            r"|(?:routing|integration|service|api)[_-]?key(?!: (?:[A-Za-z]{1,15}|\d{1,3})[\s,;.\']))"
+            r"|(?:routing|integration|service|api)[_-]?key"
+            r"(?!: (?:[A-Za-z]{1,15}|\d{1,3})[\s,;.\']))"
             r"[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&}]+",
             re.IGNORECASE,
         ),

@@ -37,7 +37,7 @@ from capped import (
 from rich.console import Console
 from rich.table import Table
 
-from twinguard.decide.ledger import Held, dollars_of, period_of
+from twinguard.decide.ledger import Held, Wanted, dollars_of, period_of
 from twinguard.llm.ledger import KeepsCount
 from twinguard.llm.ledger_memory import MemoryLedger
 
@@ -135,8 +135,8 @@ def ended(seen: Seen, ledger: KeepsCount, provider: RedisProvider) -> Seen:
     seen.counted, seen.held_after = standing.spent, standing.held
     seen.charged = sum(charges.values())
     left = max(0, CAP - standing.spent)
-    all_of_it = ledger.hold("all-of-it", 1, (ENVIRONMENT,), left, LEASE)
-    one_more = ledger.hold("one-more", 1, (ENVIRONMENT,), 1, LEASE)
+    all_of_it = ledger.hold(Wanted("all-of-it", 1, (ENVIRONMENT,), left, LEASE))
+    one_more = ledger.hold(Wanted("one-more", 1, (ENVIRONMENT,), 1, LEASE))
     seen.free_after = isinstance(all_of_it, Held) and not isinstance(one_more, Held)
     if isinstance(all_of_it, Held):
         ledger.release(all_of_it)

@@ -14,7 +14,7 @@ import pytest
 
 from fakes import MemoryRecords
 from ledgers import ACME, DECEMBER, KEY, NOON, STAGING, Clock, made, redis_ledger
-from twinguard.decide.ledger import NANOS, Budgets, Held, Limit, Outcome, Period, Reason
+from twinguard.decide.ledger import NANOS, Budgets, Held, Limit, Outcome, Period, Reason, Wanted
 from twinguard.decide.rates import Unpriced
 from twinguard.decide.tokens import Usage, gemini, openai
 from twinguard.errors import Unavailable
@@ -32,7 +32,7 @@ def ledger_of(dollars, clock=None):
 
 
 def hold(ledger, name, nanos, scopes=(STAGING,)):
-    return ledger.hold(name, 1, scopes, nanos, LEASE)
+    return ledger.hold(Wanted(name, 1, scopes, nanos, LEASE))
 
 
 # 1. Look, then spend.

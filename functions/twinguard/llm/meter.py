@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, TypeVar
 from msgspec import Struct
 
 from twinguard.decide import ledger as money
-from twinguard.decide.ledger import Held, Period, Reason, Refused, Scope, ScopeKind
+from twinguard.decide.ledger import Held, Period, Reason, Refused, Scope, ScopeKind, Wanted
 from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
@@ -31,9 +31,6 @@ from twinguard.llm.ledger import Ledger
 from twinguard.llm.prices import Prices
 
 __all__ = ["Attempt", "Call", "Measured", "Meter", "Sink"]
-
-LEASE_MARGIN: Final = 30
-"""Seconds that a hold outlasts the longest answer: a killed process gives back what it held."""
 
 _THREADS: Final = 32
 _SETTLE_PAUSES = (0.2, 1.0, 5.0, 20.0, 60.0, 300.0)
@@ -86,13 +83,13 @@ class Meter:
         environment: str,
         sink: Sink,
         clock: Callable[[], dt.datetime],
-        seconds: int,
+        lease_seconds: int,
         *,
         blocks: bool,
     ) -> None:
         self._ledger, self._prices, self._sink, self._clock = ledger, prices, sink, clock
         self._environment = environment
-        self._lease = seconds + LEASE_MARGIN
+        self._lease = lease_seconds
         self._threads = ThreadPoolExecutor(_THREADS, "ledger") if blocks else None
         """A ledger that waits for a network is asked in threads of its own."""
         self._busy: set[asyncio.Task[None]] = set()
@@ -126,7 +123,8 @@ class Meter:
             )
             raise wire.Refusal(wire.UNAVAILABLE, "model_unpriced", told)
         nanos, scopes = min(bound.nanos, money.MOST), self.scopes(call.caller, route)
-        asking = self._asking(self._ledger.hold, call.id, number, scopes, nanos, self._lease)
+        wanted = Wanted(call.id, number, scopes, nanos, self._lease)
+        asking = self._asking(self._ledger.hold, wanted)
         try:
             found = await asyncio.shield(asking)
         except asyncio.CancelledError:
