@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from twinguard.decide.customer_keys import CustomerKey, KeyState, Quota, Refusal
 from twinguard.decide.ledger import MOST, ScopeKind, nanos_of
 from twinguard.decide.ledger import Scope as LedgerScope
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.response import BLOCKED
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.llm import wire
@@ -80,22 +81,22 @@ class Doorkeeper:
         scheme, _, text = request.text(b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not text:
             told = "send your key as 'Authorization: Bearer KEY'"
-            raise wire.Refusal(wire.UNAUTHENTICATED, "missing_api_key", told)
+            raise wire.Refusal(Code.MISSING_API_KEY, told)
         held = self._held(text.strip(), self._clock().timestamp())
         if held is not None and held.curb is Curb.BLOCK:
             request.key_id = held.key_id  # as alerts and incidents name it
-            raise wire.Refusal(wire.FORBIDDEN, "key_blocked", BLOCKED)
+            raise wire.Refusal(Code.KEY_BLOCKED, BLOCKED)
         key = await self._key(text.strip())
         request.key_id = key.id
         if not key.allows(scope):
             told = f"this key may not use {scope}; have one issued with that scope"
-            raise wire.Refusal(wire.FORBIDDEN, "missing_scope", told)
+            raise wire.Refusal(Code.MISSING_SCOPE, told)
         feature = UNNAMED
         if FEATURE in request.headers:
             feature = request.text(FEATURE)
             if not _FEATURE.fullmatch(feature):
                 told = "X-Twinguard-Feature: write 1 to 64 of a-z, 0-9, '.', '_' and '-', once"
-                raise wire.Refusal(wire.BAD_REQUEST, "invalid_feature", told)
+                raise wire.Refusal(Code.INVALID_FEATURE, told)
         quota = key.quota if held is None else _slowed(key.quota, held.rate)
         return Caller(key.id, key.tenant, feature, quota)
 
@@ -111,7 +112,7 @@ class Doorkeeper:
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         if isinstance(found, Refusal) or found.state(now) is KeyState.EXPIRED:
-            raise wire.Refusal(wire.UNAUTHENTICATED, "invalid_api_key", _INVALID)
+            raise wire.Refusal(Code.INVALID_API_KEY, _INVALID)
         return found
 
     def _budget(self, found: CustomerKey | Refusal) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import Endpoint
 from twinguard.decide.llm_routes import served
 from twinguard.decide.stops import ERROR
@@ -69,7 +70,7 @@ class Gateway:
         except (Unavailable, Misconfigured) as err:
             _log.error("request %s failed: %s", name, err)
             told = "something that is needed does not answer; try again in a moment"
-            sorry = Refusal(wire.UNAVAILABLE, "unavailable", told, retry_after=5)
+            sorry = Refusal(Code.UNAVAILABLE, told, retry_after=5)
             status = await _refused(send, sorry, name)
         if _log.isEnabledFor(logging.INFO):
             ms = round(1000 * (time.perf_counter() - started), 1)
@@ -89,7 +90,7 @@ class Gateway:
             _require(request, "POST")
             caller = await self._doorkeeper.caller(request, endpoint.scope)
             if (stop := self._upkeep.stop) is not None:
-                raise Refusal(wire.UNAVAILABLE, stop.reason, f"{ERROR}: {stop.remedy}")
+                raise Refusal(Code(stop.reason), f"{ERROR}: {stop.remedy}")
             return await self._serving.serve(endpoint, request, caller, send, id)
         if request.path == HEALTH:
             _require(request, "GET")
@@ -103,14 +104,14 @@ class Gateway:
             await wire.answer(send, wire.OK, msgspec.json.encode(found), headers)
             return wire.OK
         told = f"{request.path[:100]} is not served: every way to a model passes the budgets"
-        raise Refusal(wire.MISSING, "unknown_route", told)
+        raise Refusal(Code.UNKNOWN_ROUTE, told)
 
     def _found(self, name: str) -> Mapping[str, Any]:
         if not name:
             return {"object": "list", "data": list(self._models.values())}
         if name not in self._models:
             told = f"the model {name[:100]!r} is not served here"
-            raise Refusal(wire.MISSING, "model_not_found", told, param="model")
+            raise Refusal(Code.MODEL_NOT_FOUND, told, param="model")
         return self._models[name]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -134,7 +135,7 @@ async def _refused(send: Send, refusal: Refusal, name: str) -> int:
 def _require(request: Request, method: str) -> None:
     if request.method != method:
         told = f"{request.path} is for {method}"
-        raise Refusal(wire.NOT_ALLOWED, "method_not_allowed", told)
+        raise Refusal(Code.METHOD_NOT_ALLOWED, told)
 
 
 def _listed(policy: Policy) -> dict[str, Mapping[str, Any]]:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from twinguard.decide import llm_requests, llm_routes
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import BYTES_A_TOKEN, Endpoint, Mistake
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Outcome
@@ -84,7 +85,7 @@ class Serving:
             raise Refusal.of(asked)
         task = request.text(TASK)
         if not _TASK.fullmatch(task):
-            raise Refusal(wire.BAD_REQUEST, "invalid_task", "X-Twinguard-Task: write one word")
+            raise Refusal(Code.INVALID_TASK, "X-Twinguard-Task: write one word")
         call = Call(id=id, caller=caller, asked=asked, task=task)
         routes = self._routes(call, request)
         key = self._key(call, routes[0], request)
@@ -138,9 +139,7 @@ class Serving:
             whose = "this key" if found.scope == own.scope else "the environment"
             told = f"{whose} may use {found.limit} {found.unit} a minute; "
             told += "slow down" if found.wait is not None else "this request alone is more"
-            raise Refusal(
-                wire.BUSY, f"{found.unit}_per_minute_exceeded", told, retry_after=found.wait
-            )
+            raise Refusal(Code(f"{found.unit}_per_minute_exceeded"), told, retry_after=found.wait)
         return found
 
     async def _watched(self, call: Call, request: Request, work: Coroutine[Any, Any, int]) -> int:
@@ -259,5 +258,9 @@ def _heard(task: asyncio.Task[int]) -> None:
 
 def _failed(failed: Failed) -> Refusal:
     return Refusal(
-        failed.status, failed.code, failed.message, retry_after=failed.wait, body=failed.body
+        failed.code,
+        failed.message,
+        status=failed.status,
+        retry_after=failed.wait,
+        body=failed.body,
     )
