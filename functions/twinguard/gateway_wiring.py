@@ -172,7 +172,7 @@ def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[
             sender = Recorder(sender, records_to)
         return Gathering(sender, seconds) if seconds else sender
 
-    mock, keys = Mock(folder), KeyFiles(env)
+    mock, keys = Mock(folder if records_to is None else None), KeyFiles(env)
     providers = Providers(policy, keys.key_of, openai=_openai(env), mock=mock, through=through)
     return policy, providers
 

@@ -132,15 +132,16 @@ class JsonLines(logging.Formatter):
 
 
 class Plain(logging.Formatter):
-    """Lines for a person: the time, the level, the message, and the fields as name=value."""
+    """Lines for a person: the time, the level, the message, and what fields say besides it."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of text, an exception's traceback below it."""
         at = dt.datetime.fromtimestamp(record.created, dt.UTC)
-        told = "".join(f"  {name}={value}" for name, value in _fields(record).items() if value)
-        line = (
-            f"{at:%H:%M:%S} {record.levelname:<8} {_visible(record.getMessage())}{_visible(told)}"
-        )
+        message = record.getMessage()
+        said = {word.rstrip(":;,") for word in message.split()}
+        fields = ((n, v) for n, v in _fields(record).items() if v and str(v) not in said)
+        told = "".join(f"  {name}={value}" for name, value in fields)
+        line = f"{at:%H:%M:%S} {record.levelname:<8} {_visible(message)}{_visible(told)}"
         if record.exc_info and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         return f"{line}\n{record.exc_text}" if record.exc_text else line
@@ -150,14 +151,19 @@ _OURS = frozenset({"severity", "message", "logger", TRACE})
 
 
 def configure(
-    secrets: Iterable[str] = (), stream: TextIO | None = None, *, project: str = ""
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    *,
+    project: str = "",
+    for_people: bool = False,
 ) -> None:
     """Send every log line to `stream` (standard output), without the values of `secrets`.
 
-    `project` completes the trace, so that Cloud Logging groups the lines of a request."""
+    `project` completes the trace, so that Cloud Logging groups the lines of a request. Lines are
+    `for_people` at a terminal anyway."""
     stream = stream or sys.stdout
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Plain() if stream.isatty() else JsonLines(project))
+    handler.setFormatter(Plain() if for_people or stream.isatty() else JsonLines(project))
     handler.addFilter(Redaction(secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]

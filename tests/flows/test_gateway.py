@@ -467,7 +467,8 @@ def test_ci_is_answered_by_mocks_for_nothing():
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, stream):
     policy = replace(gateways.policy(Environment.DEVELOPMENT), mocks=Mocks(llm_responses=True))
-    fixtures = {"TWINGUARD_LLM_FIXTURES": str(tmp_path)}
+    folder = tmp_path / "made-by-the-recording"
+    fixtures = {"TWINGUARD_LLM_FIXTURES": str(folder)}
 
     def ask(gateway):
         found = gateway.client().chat.completions.create(model=MODEL, messages=HELLO, stream=stream)
@@ -481,7 +482,7 @@ def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, s
         assert gateway.provider.seen == []
 
     assert second == first
-    (fixture,) = tmp_path.iterdir()
+    (fixture,) = folder.iterdir()
     assert gateways.PROVIDER_KEY not in fixture.read_text()
 
 

@@ -322,6 +322,18 @@ def test_a_provider_that_nobody_can_reach_costs_nothing():
         assert (standing.spent, standing.held) == (0, 0)
 
 
+def test_a_provider_that_is_away_is_told_once_and_once_when_it_is_back(gateway, caplog):
+    caplog.set_level("INFO", "twinguard.gateway")
+    gateway.provider.then(*[Manner(hang_up=True)] * 3, Manner(), Manner())
+    client = gateway.client()
+    for _ in range(5):
+        with contextlib.suppress(openai.InternalServerError):
+            client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
+
+    told = [line.message.split(":")[0] for line in caplog.records if "openai" in line.message]
+    assert told == ["openai fails", "openai answers again"]
+
+
 def test_without_counters_nothing_is_spent():
     """Significant-Gravitas/AutoGPT#12990: a store that was away let everybody spend."""
     nowhere = f"redis://127.0.0.1:{servers.free_port()}/0"

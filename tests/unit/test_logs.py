@@ -112,6 +112,16 @@ def test_configuring_twice_logs_once():
     assert lines(stream) == [{"severity": "INFO", "message": "once", "logger": "twinguard"}]
 
 
+def test_a_terminal_hears_nothing_twice():
+    stream = Terminal()
+    logs.configure(stream=stream)
+    fields = {"event": "gateway", "path": "/v1/models", "status": 200, "ms": 2.5}
+
+    logging.getLogger("x").info("gateway: /v1/models 200", extra={"fields": fields})
+
+    assert stream.getvalue()[8:] == " INFO     gateway: /v1/models 200  ms=2.5\n"
+
+
 def test_a_terminal_gets_a_line_for_people_with_control_characters_spelled_out():
     stream = Terminal()
     logs.configure(stream=stream)

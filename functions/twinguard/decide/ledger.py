@@ -263,6 +263,12 @@ def dollars_of(nanos: int) -> Decimal:
     return Decimal(nanos).scaleb(-9)
 
 
+def usd(nanos: int) -> str:
+    """Dollars for people; small amounts keep the digits that tell them from nothing."""
+    digits = 2 if nanos == 0 or abs(nanos) >= NANOS // 100 else 6
+    return f"{dollars_of(nanos):,.{digits}f}"
+
+
 def checked_nanos(nanos: int) -> int:
     """The amount, if one call may cost so much; ValueError otherwise."""
     if not 0 <= nanos <= MOST:

@@ -20,9 +20,8 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
-    dollars_of,
+    usd,
 )
-from twinguard.decide.money import money
 
 PATIENCE: Final = 10
 """Seconds after which it is worth to ask again while calls under way hold the budget."""
@@ -102,6 +101,6 @@ def settled(state: State | None, held: int, nanos: int) -> Settlement:
 def worded(limit: Limit) -> str:
     """A limit for people: `12.50 USD until 2026-12-01 00:00 UTC`."""
     if limit.nanos is None:
-        return "the policy's"
+        return "what the policy says"
     until = "" if limit.until is None else f" until {limit.until:%Y-%m-%d %H:%M} UTC"
-    return f"{money(dollars_of(limit.nanos), 'USD')}{until}"
+    return f"{usd(limit.nanos)} USD{until}"

@@ -117,13 +117,12 @@ class Attempts:
                 found = await self._judged(attempt, reply, deadline)
         except NothingSent as err:
             self._meter.release(attempt)
-            provider.breaker.failed()
+            _fails(provider, str(err))
             told = f"{provider.name} cannot be reached"
-            _log.warning("%s: %s", told, err)
             return Failed(Code.PROVIDER_UNREACHABLE, told, again=True, elsewhere=True)
         except (Lost, TimeoutError) as err:
             self._broke_off(attempt, reply)
-            provider.breaker.failed()
+            _fails(provider, str(err) or "no answer in time")
             if isinstance(err, Lost):
                 told = f"{provider.name} broke off its answer"
                 return Failed(Code.PROVIDER_BROKE_OFF, told, again=True, elsewhere=True)
@@ -133,9 +132,9 @@ class Attempts:
             self._broke_off(attempt, reply, Outcome.LEFT)
             raise
         if isinstance(found, Failed) and found.status in UNHEALTHY:
-            provider.breaker.failed()
-        else:
-            provider.breaker.worked()
+            _fails(provider, found.message)
+        elif provider.breaker.worked():
+            _log.info("%s answers again", provider.name)
         return found
 
     async def _judged(self, attempt: Attempt, reply: Answer, deadline: float) -> Opened | Failed:
@@ -161,6 +160,12 @@ class Attempts:
         if reply is not None:
             reply.close()
         self._meter.settle(attempt, measured(attempt, None, 0, outcome))
+
+
+def _fails(provider: Provider, why: str) -> None:
+    """A provider that is away is told once, not with each request."""
+    if provider.breaker.failed():
+        _log.warning("%s fails: %s; told again once it has answered", provider.name, why)
 
 
 def _refused(reply: Answer, body: bytes, provider: str) -> Failed:

@@ -32,6 +32,8 @@ __all__ = ["Gateway"]
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/healthz"
 _BITS = 96
+_LEFT: Final = 499
+"""In the log: the client left before its answer was complete."""
 _log = logging.getLogger("twinguard.gateway")
 
 
@@ -64,7 +66,7 @@ class Gateway:
         try:
             status = await self._answered(request, send, name)
         except wire.Gone:
-            status = 0
+            status = _LEFT
         except Refusal as refusal:
             status = await _refused(send, refusal, name)
         except (Unavailable, Misconfigured) as err:
@@ -82,7 +84,7 @@ class Gateway:
                 "status": status,
                 "ms": ms,
             }
-            _log.info("%s %d", request.path[:100], status, extra={"fields": fields})
+            _log.info("gateway: %s %d", request.path[:100], status, extra={"fields": fields})
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
         endpoint = self._endpoints.get(request.path)

@@ -32,7 +32,7 @@ from twinguard.llm.limits import Limits
 from twinguard.llm.meter import Call, Measured, Meter, measured
 from twinguard.llm.relay import Copy, relayed
 from twinguard.llm.streams import Watch
-from twinguard.llm.wire import Headers, Refusal, Request, Send
+from twinguard.llm.wire import Headers, Message, Refusal, Request, Send
 from twinguard.policy import Gateway, Policy
 from twinguard.readers import ready
 
@@ -41,6 +41,18 @@ LONGEST_ANSWER: Final = 4096
 """Tokens of one answer, where a policy has no `openai.max_tokens`."""
 _TASK = re.compile(r"([a-z][a-z0-9-]{0,39})?")
 _KILOBYTE = 1024
+
+
+class _Way:
+    """The way to the client, and whether it was gone to its end."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.at_end = send, False
+
+    async def __call__(self, message: Message) -> None:
+        await self._send(message)
+        if message["type"] == "http.response.body":
+            self.at_end = not message.get("more_body", False)
 
 
 class _Whole(Struct):
@@ -92,7 +104,8 @@ class Serving:
         if key is not None and (entry := await self._known(key)) is not None:
             return await self._again(call, entry, send)
         taken = await self._admitted(call)
-        return await self._watched(call, request, self._worked(call, routes, key, taken, send))
+        way = _Way(send)
+        return await self._watched(call, request, way, self._worked(call, routes, key, taken, way))
 
     async def finish(self) -> None:
         """Wait for answers whose clients have left."""
@@ -142,16 +155,18 @@ class Serving:
             raise Refusal(Code(f"{found.unit}_per_minute_exceeded"), told, retry_after=found.wait)
         return found
 
-    async def _watched(self, call: Call, request: Request, work: Coroutine[Any, Any, int]) -> int:
-        """Work until it is done, or until the client leaves."""
+    async def _watched(
+        self, call: Call, request: Request, way: _Way, work: Coroutine[Any, Any, int]
+    ) -> int:
+        """Work until it is done, or until the client leaves before it has its answer."""
         working = asyncio.ensure_future(work)
         self._busy.add(working)
         working.add_done_callback(self._busy.discard)
         leaving = asyncio.ensure_future(request.gone())
         try:
             await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
+            if working.done() or way.at_end:
+                return await working
             if call.asked.stream:
                 working.cancel()
             working.add_done_callback(_heard)
