@@ -119,7 +119,8 @@ class Upstream:
                     self.host, self.port, ssl=self._tls, limit=_HEAD
                 )
         except (OSError, TimeoutError) as err:
-            told = os.strerror(err.errno) if (err.errno or 0) > 0 else str(err) or "no answer"
+            number = err.errno or 0
+            told = os.strerror(number) if number > 0 else str(err) or "no answer"
             raise NothingSent(f"{self._authority} cannot be reached ({told})") from err
         return _Connection(reader, writer)
 
