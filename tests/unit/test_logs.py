@@ -12,6 +12,8 @@ import sys
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twinguard import logs
 
@@ -179,6 +181,16 @@ def test_what_looks_like_a_secret_is_hidden(text, clean):
 )
 def test_what_people_need_to_see_stays(text):
     assert logs.Redaction().cleaned(text) == text
+
+
+@pytest.mark.parametrize(("words", "pattern"), [row[:2] for row in logs._PATTERNS])
+@given(data=st.data())
+def test_whatever_a_pattern_hides_has_one_of_the_words_that_are_looked_for_first(
+    words, pattern, data
+):
+    text = data.draw(st.from_regex(pattern))
+
+    assert any(word in text.casefold() for word in words)
 
 
 def test_a_secret_is_hidden_in_message_arguments_fields_and_tracebacks():

@@ -178,33 +178,39 @@ def _misshapen(endpoint: Endpoint, body: Body) -> Mistake | None:
     found = body.get(wanted)
     choices = body.get("n")
     mistakes = (
-        (not found, Mistake(f"{wanted} is missing", wanted, Code.MISSING_REQUIRED_PARAMETER)),
+        (not found, f"{wanted} is missing", wanted),
         (
             endpoint is Endpoint.CHAT and not isinstance(found, list),
-            Mistake("messages must be a list", "messages"),
+            "messages must be a list",
+            "messages",
         ),
-        (
-            not isinstance(found, (str, list)),
-            Mistake(f"{wanted} must be a text or a list", wanted),
-        ),
+        (not isinstance(found, (str, list)), f"{wanted} must be a text or a list", wanted),
         (
             not isinstance(body.get("stream") or False, bool),
-            Mistake("stream must be true or false", "stream"),
+            "stream must be true or false",
+            "stream",
         ),
         (
             endpoint is Endpoint.EMBEDDINGS and bool(body.get("stream")),
-            Mistake("embeddings are not streamed; leave it out", "stream"),
+            "embeddings are not streamed; leave it out",
+            "stream",
         ),
         (
             not isinstance(body.get("stream_options") or {}, dict),
-            Mistake("stream_options must be an object", "stream_options"),
+            "stream_options must be an object",
+            "stream_options",
         ),
         (
             choices is not None and not (_is_count(choices) and choices <= _CHOICES),
-            Mistake(f"n must be a whole number from 1 to {_CHOICES}", "n"),
+            f"n must be a whole number from 1 to {_CHOICES}",
+            "n",
         ),
     )
-    return next((mistake for is_wrong, mistake in mistakes if is_wrong), None)
+    for is_wrong, told, field in mistakes:
+        if is_wrong:
+            code = Code.INVALID_VALUE if found else Code.MISSING_REQUIRED_PARAMETER
+            return Mistake(told, field, code)
+    return None
 
 
 def _written(endpoint: Endpoint, body: Body, longest: int) -> int | Mistake:

@@ -146,6 +146,7 @@ def _not_json(text: str) -> NoReturn:
     raise ValueError(f"{text[:40]} is not JSON")
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_not_json)
 
 
@@ -167,7 +168,7 @@ def decoded(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON is anything
 def encoded(body: Mapping[str, Any]) -> bytes:
     """A body for a provider."""
     try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _encoder.encode(body).encode()
     except (ValueError, RecursionError) as err:  # a lone surrogate, or a number beyond all bounds
         told = "a number or a character that JSON cannot hold, or nested too deeply"
         raise Refusal(Code.INVALID_JSON, f"the body cannot be sent on: {told}") from err
