@@ -104,8 +104,10 @@ class Serving:
         if key is not None and (entry := await self._known(key)) is not None:
             return await self._again(call, entry, send)
         taken = await self._admitted(call)
+        if not asked.stream:
+            return await self._worked(call, routes, key, taken, send)
         way = _Way(send)
-        return await self._watched(call, request, way, self._worked(call, routes, key, taken, way))
+        return await self._until_left(self._worked(call, routes, key, taken, way), request, way)
 
     async def finish(self) -> None:
         """Wait for answers whose clients have left."""
@@ -155,26 +157,25 @@ class Serving:
             raise Refusal(Code(f"{found.unit}_per_minute_exceeded"), told, retry_after=found.wait)
         return found
 
-    async def _watched(
-        self, call: Call, request: Request, way: _Way, work: Coroutine[Any, Any, int]
-    ) -> int:
+    async def _until_left(self, work: Coroutine[Any, Any, int], request: Request, way: _Way) -> int:
         """Work until it is done, or until the client leaves before it has its answer."""
-        working = asyncio.ensure_future(work)
-        self._busy.add(working)
-        working.add_done_callback(self._busy.discard)
+        working, left = asyncio.current_task(), False
+
+        def leave(_: object) -> None:
+            nonlocal left
+            if working is not None and not way.at_end:
+                left = working.cancel()
+
         leaving = asyncio.ensure_future(request.gone())
+        leaving.add_done_callback(leave)
         try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done() or way.at_end:
-                return await working
-            if call.asked.stream:
-                working.cancel()
-            working.add_done_callback(_heard)
-            raise wire.Gone
-        except asyncio.CancelledError:  # the server ends
-            working.cancel()
-            raise
+            return await work
+        except asyncio.CancelledError:
+            if left and working is not None and not working.uncancel():
+                raise wire.Gone from None
+            raise  # the server ends
         finally:
+            leaving.remove_done_callback(leave)
             leaving.cancel()
 
     async def _worked(
@@ -263,12 +264,6 @@ def _told(call: Call, route: Route) -> Headers:
         (b"x-twinguard-model", route.model.encode()),
         (b"x-twinguard-provider", route.provider.encode()),
     ]
-
-
-def _heard(task: asyncio.Task[int]) -> None:
-    """Look at how work ended that nobody waits for, or Python complains."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _failed(failed: Failed) -> Refusal:
