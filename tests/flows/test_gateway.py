@@ -186,7 +186,7 @@ def test_cached_and_thought_tokens_are_counted_once_and_at_their_own_price(gatew
 
 
 def test_a_usage_line_holds_what_was_used_and_no_table_of_prices(gateway):
-    """BerriAI/litellm#41499: two thirds of each row were the same price entry."""
+    """BerriAI/litellm#41499, #2171, #2235, #12067, #16582: two thirds of a row were prices."""
     gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
 
     (line,) = gateway.told(1)

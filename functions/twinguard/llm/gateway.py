@@ -33,7 +33,7 @@ MODELS: Final = "/v1/models"
 HEALTH: Final = "/healthz"
 _BITS = 96
 _LEFT: Final = 499
-"""In the log: the client left before its answer was complete."""
+"""In the log: the client left its stream, or before its body had come."""
 _log = logging.getLogger("twinguard.gateway")
 
 
