@@ -394,7 +394,8 @@ def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server, caplog):
         assert slowed.json()["error"]["code"] == "requests_per_minute_exceeded"
 
     fields = [record.fields for record in caplog.records if hasattr(record, "fields")]
-    assert {one["key_id"] for one in fields if one.get("status") == 403} == {key_id}
+    told = {(one["key_id"], one["code"]) for one in fields if one.get("status") == 403}
+    assert told == {(key_id, "key_blocked")}
 
 
 def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):

@@ -62,18 +62,18 @@ class Gateway:
             return
         name = f"req_{secrets.token_hex(_BITS // 8)}"
         started = time.perf_counter()
-        request = Request(scope, receive)
+        request, code = Request(scope, receive), ""
         try:
             status = await self._answered(request, send, name)
         except wire.Gone:
             status = _LEFT
         except Refusal as refusal:
-            status = await _refused(send, refusal, name)
+            status, code = await _refused(send, refusal, name), refusal.code
         except (Unavailable, Misconfigured) as err:
             _log.error("request %s failed: %s", name, err)
             told = "something that is needed does not answer; try again in a moment"
             sorry = Refusal(Code.UNAVAILABLE, told, retry_after=5)
-            status = await _refused(send, sorry, name)
+            status, code = await _refused(send, sorry, name), sorry.code
         if _log.isEnabledFor(logging.INFO):
             ms = round(1000 * (time.perf_counter() - started), 1)
             fields = {
@@ -82,6 +82,7 @@ class Gateway:
                 "key_id": request.key_id,
                 "path": request.path[:100],
                 "status": status,
+                "code": code,
                 "ms": ms,
             }
             _log.info("gateway: %s %d", request.path[:100], status, extra={"fields": fields})
