@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import uuid
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from redis.connection import ConnectionPool
 
 import servers
 
@@ -20,11 +23,37 @@ settings.load_profile("unhurried")  # how fast a busy machine is decides no test
 
 @pytest.fixture(autouse=True)
 def as_loud_as_before() -> Iterator[None]:
-    """A command that runs inside a test may quieten its logs, but not those of the next test."""
-    logger = logging.getLogger("twinguard")
-    level = logger.level
+    """A command that runs inside a test may say where its logs go, but not those of the next."""
+    loggers = [logging.getLogger(), logging.getLogger("twinguard")]
+    before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
     yield
-    logger.setLevel(level)
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
+@pytest.fixture(scope="session")
+def redis_pools() -> Iterator[weakref.WeakSet[ConnectionPool]]:
+    """The pools of all Redis clients for threads."""
+    found: weakref.WeakSet[ConnectionPool] = weakref.WeakSet()
+    begin = ConnectionPool.__init__
+
+    def begun(pool: ConnectionPool, *args: Any, **options: Any) -> None:
+        begin(pool, *args, **options)
+        found.add(pool)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConnectionPool, "__init__", begun)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open(redis_pools) -> Iterator[None]:
+    """A client lives as long as its process; a test's is closed, and not by some later test."""
+    yield
+    for pool in list(redis_pools):
+        pool.disconnect()
+    redis_pools.clear()
 
 
 @pytest.fixture(scope="session")

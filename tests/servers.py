@@ -28,6 +28,7 @@ from twinguard.cli.processes import die_with_parent
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 PATIENCE = 60.0  # seconds until a server has to answer
+UNHURRIED = 30  # seconds for each answer of Redis: a busy machine's server is slow, not down
 LEAN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m")
 
 
@@ -96,7 +97,7 @@ def redis(folder: Path, *options: str) -> Iterator[Server]:
         *("--save", "", "--appendonly", "no", *options),
     ]
     with running(command, folder / "redis.log", lambda: answers_redis(port)):
-        address = f"redis://127.0.0.1:{port}/0"
+        address = f"redis://127.0.0.1:{port}/0?timeout={UNHURRIED}"
         yield Server("127.0.0.1", port, {"TWINGUARD_COUNTERS": address})
 
 
@@ -118,7 +119,7 @@ def redis_cluster(folder: Path) -> Iterator[Server]:
             if time.monotonic() > deadline:
                 pytest.fail("the Redis cluster does not form", pytrace=False)
             time.sleep(0.02)
-        url = f"redis://127.0.0.1:{ports[0]}?cluster=true"
+        url = f"redis://127.0.0.1:{ports[0]}?cluster=true&timeout={UNHURRIED}"
         yield Server("127.0.0.1", ports[0], {"TWINGUARD_COUNTERS": url})
 
 

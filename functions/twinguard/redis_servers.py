@@ -23,24 +23,27 @@ __all__ = ["FORMS", "Target", "awaited", "opened", "shown", "target_of"]
 
 COUNTERS: Final = "TWINGUARD_COUNTERS"
 FORMS: Final = (
-    "redis://HOST:PORT/0, rediss://HOST:PORT (encrypted), with ?cluster=true for a cluster and"
-    " &iam=true for tokens of the service account"
+    "redis://HOST:PORT/0, rediss://HOST:PORT (encrypted), with ?cluster=true for a cluster,"
+    " &iam=true for tokens of the service account and &timeout=SECONDS to wait longer for it"
 )
 CONNECTIONS: Final = 50
 _SCHEMES: Final = frozenset({"redis", "rediss"})
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+_LONGEST = 60.0
 
 
 class Target(Struct, frozen=True, kw_only=True):
     """Which server. `has_tokens`: it takes tokens of the service account instead of a password.
 
-    `authorities` are the certificates (PEM) that the server's own is checked against; `setting` is
-    what named it."""
+    `authorities` are the certificates (PEM) that the server's own is checked against; `timeout` is
+    how long to wait for each answer (seconds), whatever else its users think; `setting` is what
+    named it."""
 
     url: str
     is_cluster: bool = False
     has_tokens: bool = False
     authorities: str = ""
+    timeout: float | None = None
     setting: str = COUNTERS
 
     @property
@@ -57,10 +60,13 @@ def target_of(url: str, authorities: str = "", setting: str = COUNTERS) -> Targe
         flags = {name: _FLAGS[asked.pop(name, "false")] for name in ("cluster", "iam")}
         parts = urlsplit(place)
         port, database = parts.port, int(parts.path.strip("/") or "0")
+        timeout = float(asked.pop("timeout")) if "timeout" in asked else None
     except (KeyError, ValueError):
         raise _nowhere(url, setting) from None
     if parts.scheme not in _SCHEMES or not parts.hostname or port == 0 or database < 0 or asked:
         raise _nowhere(url, setting)
+    if timeout is not None and not 0 < timeout <= _LONGEST:
+        raise Misconfigured(f"{setting}: timeout must be above 0 and at most {_LONGEST:g} seconds")
     if flags["cluster"] and database:
         raise Misconfigured(f"{setting}: a cluster has no database {database}; leave /{database}")
     if flags["iam"] and "@" in parts.netloc:
@@ -72,6 +78,7 @@ def target_of(url: str, authorities: str = "", setting: str = COUNTERS) -> Targe
         is_cluster=flags["cluster"],
         has_tokens=flags["iam"],
         authorities=authorities,
+        timeout=timeout,
         setting=setting,
     )
 
@@ -82,6 +89,7 @@ def opened(target: Target, seconds: float, **options: Any) -> Redis | RedisClust
     Nothing is sent twice, unless `options` say so. More threads than `max_connections` wait."""
     import redis
 
+    seconds = target.timeout or seconds
     told = _options(target, seconds) | options
     if target.is_cluster:
         if "max_connections" in told:
@@ -99,6 +107,7 @@ def awaited(target: Target, seconds: float) -> Any:  # noqa: ANN401 - its types 
     """A client for one event loop; nothing is contacted yet, and a burst waits for a connection."""
     from redis.asyncio import BlockingConnectionPool, Redis
 
+    seconds = target.timeout or seconds
     options = _options(target, seconds) | {"max_connections": CONNECTIONS}
     if target.is_cluster:
         # A slot that moved is noted; to begin anew instead would cut off all calls under way.

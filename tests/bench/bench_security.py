@@ -333,7 +333,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.redis(Path(folder)))
-        url = server.environment["TWINGUARD_COUNTERS"]
+        url = f"redis://{server.address}/0"  # a form that the peers read as well
         of_decisions(url)
         asyncio.run(of_middleware(url))
         of_latencies(url, Path(folder))

@@ -40,6 +40,7 @@ NOVEMBER = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
             Target(url="rediss://h:1", is_cluster=True, has_tokens=True, authorities="CA"),
         ),
         ("rediss://h:1?cluster=false", Target(url="rediss://h:1", authorities="CA")),
+        ("redis://h:1/2?timeout=1.5", Target(url="redis://h:1/2", authorities="CA", timeout=1.5)),
     ],
 )
 def test_an_address_names_a_server(url, target):
@@ -59,6 +60,13 @@ def test_an_address_names_a_server(url, target):
             "redis://h/x",
         ),
         *("redis://h?cluster=yes", "redis://h?x=1", "redis://h/1?cluster=true"),
+        *(
+            "redis://h?timeout=0",
+            "redis://h?timeout=x",
+            "redis://h?timeout=61",
+            "redis://h?timeout=",
+        ),
+        *("redis://h?timeout=nan", "redis://h?timeout=-1"),
         "rediss://u:word@h?iam=true",
     ],
 )

@@ -267,7 +267,7 @@ def test_what_gateways_spent_stops_the_application(kind, settings, monkeypatch, 
     if kind == "redis":
         server = request.getfixturevalue("redis_server")
         address = server.environment["TWINGUARD_COUNTERS"]
-        with redis.Redis.from_url(address) as client:
+        with redis.Redis(port=server.port) as client:
             for key in client.keys("{twinguard:staging}*"):
                 client.delete(key)
     monkeypatch.setenv("TWINGUARD_COUNTERS", address)
