@@ -8,10 +8,10 @@ from __future__ import annotations
 import enum
 from typing import Final, Self
 
-__all__ = ["KINDS", "Code", "kind_of"]
+__all__ = ["Code", "kind_of"]
 
 _QUOTA, _SERVER_ERRORS = "insufficient_quota", 500
-KINDS: Final = {
+_KINDS: Final = {
     401: "authentication_error",
     403: "permission_error",
     429: "rate_limit_error",
@@ -79,4 +79,4 @@ def kind_of(code: Code, status: int) -> str:
     if code in _BUDGETS:
         return _QUOTA
     usual = "server_error" if status >= _SERVER_ERRORS else "invalid_request_error"
-    return KINDS.get(status, usual)
+    return _KINDS.get(status, usual)
