@@ -27,6 +27,7 @@ costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT))
 dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE),--source $(SOURCE)) \
 	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(DEPLOYED),--deployed)
 
+.PHONY: site running-costs
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
 	audit audit-verify audit-exposure secrets-scan
 .PHONY: baseline evaluate-detection plan-comment workflows-lint
@@ -51,7 +52,7 @@ drill: $(VENV)/.cli ## Rehearse an environment's budget end to end: ENV=staging
 	$(call needs,ENV,staging)
 	@$(CLI).drill --env $(ENV)
 
-doctor: $(VENV)/.cli ## Does each control work? Here; ENV=staging where it is deployed; LIVE=1, JSON=1
+doctor: $(VENV)/.cli ## Say of each control whether it works: here; ENV=staging where it is deployed, LIVE=1, JSON=1
 	@$(CLI).doctor $(if $(ENV),--env $(ENV)) $(if $(EMBEDDED),--embedded) $(if $(LIVE),--live) \
 		$(if $(JSON),--json) $(ARGS)
 
@@ -130,6 +131,10 @@ budget-gate: $(VENV)/.cli ## Say whether a deployment may go on: ENV=staging, CO
 	$(call needs,ENV,staging)
 	@$(CLI).costs gate --env $(ENV) $(if $(SOURCE),--source $(SOURCE)) \
 		$(if $(COMMENT),--comment $(COMMENT)) $(ARGS)
+
+running-costs: $(VENV)/.cli ## Say what Twinguard itself costs each month: ENV=staging; REQUESTS=1000000, JSON=1
+	$(call needs,ENV,staging)
+	@$(CLI).running_costs --env $(ENV) $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(JSON),--json)
 
 budgets: $(VENV)/.cli ## Show what may be spent on language models: ENV=staging; SCOPE=tenant:acme, JSON=1
 	$(call needs,ENV,staging)
@@ -259,8 +264,11 @@ terraform-scan: $(VENV)/.cli ## Check Terraform's security with checkov
 docs: $(VENV)/.cli ## Rewrite the tables of inputs and outputs in the modules' READMEs
 	@$(CLI).terraform_docs --write
 
-schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json and README's table
-	@$(CLI).policies --write
+schema: $(VENV)/.cli ## Rewrite what is generated: policy.schema.json, README's table, the lists in docs
+	@$(CLI).policies --write && $(CLI).reference --write
+
+site: $(VENV)/.cli ## Build the documents as pages into .cache/site, and check every link
+	@$(CLI).site
 
 baseline: $(VENV)/.cli ## What is usual for keys: KEY=id shows, RESET=1 forgets, LOG="a.jsonl b.jsonl.gz" learns; FILE
 	$(if $(KEY)$(LOG),,$(error KEY=id or LOG=events.jsonl missing))

@@ -38,10 +38,14 @@ HostPort = Annotated[str, Meta(pattern=f"^{_HOST}:[0-9]{{1,5}}$")]
 class OpenAI(Block, frozen=True, kw_only=True):
     """The environment's share of OpenAI (strategy.md 2.1): how it is used, and its limits there."""
 
-    model: Text
+    model: Annotated[Text, Meta(description="Model to ask.")]
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000, description="Of one answer.")]
-    temperature: Decimal | None = None
-    requests_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)]
+    temperature: Annotated[
+        Decimal | None, Meta(description="Left out of the file where there is none.")
+    ] = None
+    requests_per_minute: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Of the environment, here and at OpenAI.")
+    ]
     monthly_budget: Annotated[Decimal, Meta(description="USD a month, at OpenAI.")]
     project: Annotated[
         Annotated[str, Meta(pattern="^proj_[A-Za-z0-9_-]+$")] | None,
@@ -67,8 +71,14 @@ class OpenAI(Block, frozen=True, kw_only=True):
 class Neo4j(Block, frozen=True, kw_only=True):
     """The graph database. Its user and password are in `secrets.neo4j-credentials`."""
 
-    uri: Annotated[str, Meta(pattern=f"^(neo4j|bolt)(\\+s|\\+ssc)?://{_HOST}(:[0-9]{{1,5}})?$")]
-    user: Text | None = None
+    uri: Annotated[
+        str,
+        Meta(
+            pattern=f"^(neo4j|bolt)(\\+s|\\+ssc)?://{_HOST}(:[0-9]{{1,5}})?$",
+            description="Its address; encrypted in production.",
+        ),
+    ]
+    user: Annotated[Text | None, Meta(description="Only together with `password`.")] = None
     password: Annotated[
         Text | None, Meta(description="Never a secret: only of a database nearby, for tests.")
     ] = None
@@ -89,8 +99,14 @@ class Neo4j(Block, frozen=True, kw_only=True):
 class LocalLlm(Block, frozen=True, kw_only=True):
     """A model on the developer's machine: Ollama, or LM Studio at http://localhost:1234/v1."""
 
-    endpoint: Annotated[str, Meta(pattern=f"^https?://{_HOST}(:[0-9]{{1,5}})?(/[A-Za-z0-9._-]+)*$")]
-    model: Text
+    endpoint: Annotated[
+        str,
+        Meta(
+            pattern=f"^https?://{_HOST}(:[0-9]{{1,5}})?(/[A-Za-z0-9._-]+)*$",
+            description="Its address.",
+        ),
+    ]
+    model: Annotated[Text, Meta(description="Its name there.")]
 
 
 class Emulators(Block, frozen=True, kw_only=True):
@@ -100,15 +116,19 @@ class Emulators(Block, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern="^demo-[a-z0-9-]{1,24}[a-z0-9]$")] | None,
         Meta(description="The prefix demo- keeps the emulators from calling the cloud."),
     ] = None
-    firestore: HostPort | None = None
-    auth: HostPort | None = None
+    firestore: Annotated[
+        HostPort | None, Meta(description="host:port of the Firestore emulator.")
+    ] = None
+    auth: Annotated[
+        HostPort | None, Meta(description="host:port of the Authentication emulator.")
+    ] = None
 
 
 class Mocks(Block, frozen=True, kw_only=True):
     """What answers from a script instead of a service (strategy.md 6.2)."""
 
-    services: bool = False
-    llm_responses: bool = False
+    services: Annotated[bool, Meta(description="Services answer from a script.")] = False
+    llm_responses: Annotated[bool, Meta(description="Models answer from a script.")] = False
 
 
 class EnvFile(Block, frozen=True, kw_only=True):

@@ -25,10 +25,13 @@ RENEWED = 30.0
 
 
 class BlockList:
-    """The restraints in force. `follow` starts the thread; without it nothing is heard."""
+    """The restraints in force. `follow` starts the thread; without it nothing is heard.
 
-    def __init__(self, counters: Counters) -> None:
+    How old a pushed block is when it comes is logged, under the environment's name."""
+
+    def __init__(self, counters: Counters, environment: str = "") -> None:
         self._counters = counters
+        self._environment = environment
         self._held: dict[str, Restraint] = {}
         self._changed: dict[str, float] = {}
         self._heard = -1.0
@@ -97,10 +100,23 @@ class BlockList:
         self._replace(next(following), begun)
         for changes in following:
             for restraint in changes:
-                self.note(restraint)
+                self._hear(restraint)
             self._heard = time.monotonic()
             if self._ended.is_set() or self._heard - begun > RENEWED:
                 return
+
+    def _hear(self, restraint: Restraint) -> None:
+        """Know of what the store pushed; one line for a block that was not known here."""
+        now, known = time.time(), self._held.get(restraint.key_id)
+        is_news = known is None or known.curb is not Curb.BLOCK
+        self.note(restraint)
+        if is_news and restraint.curb is Curb.BLOCK:
+            fields = {
+                "event": "block_received",
+                "environment": self._environment,
+                "age_ms": max(0, round(1000 * (now - restraint.since))),
+            }
+            _log.info("block received", extra={"fields": fields})
 
     def _replace(self, everything: tuple[Restraint, ...], begun: float) -> None:
         """Take the store's word for all that was not changed here since it was asked."""

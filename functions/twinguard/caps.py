@@ -34,7 +34,7 @@ class Release(Block, frozen=True, kw_only=True):
 class Cap(Block, frozen=True, kw_only=True):
     """What happens when the budget is used up (strategy.md 9, `ENABLE_COST_CAPS`)."""
 
-    enabled: bool
+    enabled: Annotated[bool, Meta(description="Whether anything but telling happens.")]
     percent: Percent = Decimal(100)
     stop_serving: Annotated[
         bool, Meta(description="Opt-in: trip the breaker and stop non-critical services.")

@@ -6,12 +6,17 @@ Adapters are in `state/counters_*.py`; they turn vendor errors into `Unavailable
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from twinguard.decide.restraints import Restraint
 from twinguard.decide.threats.values import Finding, Use
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from twinguard.decide.threats.baseline import Baseline
 
 BLOCKED_KEYS = "blocked_keys"
 """The set in which people find blocked keys: `redis-cli SMEMBERS blocked_keys`."""
@@ -22,9 +27,10 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     `refused` is the restraint that turns it away, `retry_after` when it may come again (seconds, 0
     where waiting does not help), `rate` what a throttled key may do in a minute (0: not throttled).
-    `findings` is what the request showed."""
+    `findings` is what the request showed, `is_strange` that its key is not used to its like."""
 
     findings: tuple[Finding, ...] = ()
+    is_strange: bool = False
     refused: Restraint | None = None
     retry_after: float = 0.0
     rate: int = 0
@@ -47,7 +53,7 @@ class Counters(Protocol):
     def settle(self, use: Use) -> None:
         """Say how a request that was admitted has ended, by its status."""
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
+    def observe(self, use: Use) -> Answer:
         """Count a request that was served elsewhere, whatever holds its key back by now."""
 
     def restrain(self, restraint: Restraint) -> None:
@@ -58,3 +64,17 @@ class Counters(Protocol):
 
         An empty tuple says at least once a second that nothing changed. Unavailable where the
         connection is lost: follow anew."""
+
+
+class Usual(Protocol):
+    """What is usual for keys, in a store that can lose it."""
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What was learned of a key, None where nothing was."""
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what was learned since it was lost."""
+
+
+class Store(Counters, Usual, Protocol):
+    """What every store is."""

@@ -157,7 +157,7 @@ def _block_list(counters: str, env: Mapping[str, str], policy: Policy) -> BlockL
         return None
     authorities = env.get("TWINGUARD_COUNTERS_CA", "")
     options = Options(timeout=policy.security.timeout_ms / 1000, authorities=authorities)
-    return BlockList(open_counters(counters, options))
+    return BlockList(open_counters(counters, options), policy.environment.value)
 
 
 def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:

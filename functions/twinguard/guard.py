@@ -10,6 +10,7 @@ import logging
 import time
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.block_list import BlockList
 from twinguard.counters import Answer, Counters
@@ -34,6 +35,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     retry_after: float = 0.0
     rate: int = 0
     findings: tuple[Finding, ...] = ()
+    is_strange: bool = False
     is_counted: bool = False
     is_closed: bool = False
 
@@ -47,12 +49,16 @@ class Guard:
     """One environment's counters, as one process uses them."""
 
     def __init__(
-        self, counters: Counters, security: Security | None = None, tallies: Tallies | None = None
+        self,
+        counters: Counters,
+        security: Security | None = None,
+        tallies: Tallies | None = None,
+        environment: str = "",
     ) -> None:
         self.counters = counters
         self.security = security or Security()
         self.tallies = tallies or Tallies()
-        self.blocks = BlockList(counters)
+        self.blocks = BlockList(counters, environment)
         self.is_instant = counters.is_instant
         self._fuse = Fuse()
         self._served: dict[str, Sliding] = {}
@@ -108,12 +114,16 @@ class Guard:
             self.tallies.add("refused_blocked" if is_block else "refused_throttled")
             return Verdict(restraint=answer.refused, retry_after=answer.retry_after)
         self.tallies.add("admitted")
+        verdict = Verdict(
+            rate=answer.rate,
+            findings=answer.findings,
+            is_strange=answer.is_strange,
+            is_counted=True,
+        )
         worst = strictest(answer.findings)
-        if worst is None:
-            return Verdict(rate=answer.rate, is_counted=True)
-        return self._respond(use, answer, worst)
+        return verdict if worst is None else self._respond(use, verdict, worst)
 
-    def _respond(self, use: Use, answer: Answer, worst: Finding) -> Verdict:
+    def _respond(self, use: Use, verdict: Verdict, worst: Finding) -> Verdict:
         """Do at once what the worst finding asks for."""
         self.tallies.add(f"found_{worst.threat_level.level}")
         restraint = restraint_for(worst, self.security.responses)
@@ -121,7 +131,6 @@ class Guard:
             "%s: %s of key %s", worst.threat_level, worst.detector, use.key_id,
             extra={"fields": {"event": "finding", "key_id": use.key_id}},
         )  # fmt: skip
-        verdict = Verdict(findings=answer.findings, rate=answer.rate, is_counted=True)
         if restraint is None:
             return verdict
         self.blocks.note(restraint)
@@ -130,13 +139,10 @@ class Guard:
         except Unavailable as err:  # `on_usage` does it again, from the event
             self._note_failure(err)
         is_block = restraint.curb is Curb.BLOCK
-        rate = restraint.rate if worst.threat_level is ThreatLevel.HIGH else answer.rate
-        return Verdict(
-            restraint=restraint if is_block else None,
-            rate=0 if is_block else rate,
-            findings=answer.findings,
-            is_counted=True,
-        )
+        if is_block:
+            return replace(verdict, restraint=restraint, rate=0)
+        rate = restraint.rate if worst.threat_level is ThreatLevel.HIGH else verdict.rate
+        return replace(verdict, rate=rate)
 
     def _without(self, use: Use) -> Verdict:
         """What the policy says while nobody can tell; known throttles hold in each instance."""

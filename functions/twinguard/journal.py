@@ -178,7 +178,7 @@ class Journal:
         stored = self._records.get(kind, id)
         if stored is None:
             return Kept(None, None)
-        return Kept(_from_record(stored.value, shape), stored.version)
+        return Kept(from_record(stored.value, shape), stored.version)
 
     def _write(self, kind: str, id: str, value: T, version: str | None) -> Kept[T]:
         fields = cast("dict[str, Any]", msgspec.to_builtins(value))
@@ -186,19 +186,20 @@ class Journal:
 
 
 def _hold(fields: Any) -> Hold:  # noqa: ANN401 - a record's content
-    resource = _from_record(fields["resource"], Resource)
+    resource = from_record(fields["resource"], Resource)
     value: Any = _VALUES[resource.kind]
     return Hold(
         resource=resource,
-        before=cast("Value", _from_record(fields["before"], value)),
-        expected=tuple(_from_record(item, value) for item in fields["expected"]),
-        reasons=_from_record(fields["reasons"], tuple[Why, ...]),
-        changed_at=_from_record(fields["changed_at"], dt.datetime),
+        before=cast("Value", from_record(fields["before"], value)),
+        expected=tuple(from_record(item, value) for item in fields["expected"]),
+        reasons=from_record(fields["reasons"], tuple[Why, ...]),
+        changed_at=from_record(fields["changed_at"], dt.datetime),
         left=fields["left"],
     )
 
 
-def _from_record(fields: Any, shape: type[T]) -> T:  # noqa: ANN401 - a record's content
+def from_record(fields: Any, shape: type[T]) -> T:  # noqa: ANN401 - a record's content
+    """A part of a record as a value; Misconfigured where it is not one."""
     try:
         return msgspec.convert(fields, shape)
     except msgspec.ValidationError as err:

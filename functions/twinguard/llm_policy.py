@@ -28,7 +28,10 @@ class Provider(Block, frozen=True, kw_only=True):
 
     endpoint: Annotated[
         str,
-        Meta(pattern="^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*$"),
+        Meta(
+            pattern="^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*$",
+            description="Address of its API, as https://api.example.com/v1.",
+        ),
     ]
     secret: Annotated[
         Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{1,61}[a-z0-9]$")] | None,
@@ -42,7 +45,9 @@ class Provider(Block, frozen=True, kw_only=True):
 class ServedModel(Block, frozen=True, kw_only=True):
     """A model that may be asked for."""
 
-    provider: Name = OPENAI
+    provider: Annotated[Name, Meta(description="Who answers; `openai`, or one of `providers`.")] = (
+        OPENAI
+    )
     quality: Annotated[Quality, Meta(description="How good it is, as you judge it.")] = 50
     embeddings: Annotated[bool, Meta(description="It makes embeddings, not answers.")] = False
     fallbacks: Annotated[
@@ -60,7 +65,10 @@ class ResponseCache(Block, frozen=True, kw_only=True):
 class Gateway(Block, frozen=True, kw_only=True):
     """How models are served (strategy.md 2.1, 6.4). Its requests a minute are OpenAI's."""
 
-    tokens_per_minute: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    tokens_per_minute: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000_000)] | None,
+        Meta(description="Of all callers together; no limit without it."),
+    ] = None
     seconds: Annotated[int, Meta(ge=1, le=3600, description="That an answer may take.")] = 300
     lease_margin_seconds: Annotated[
         int,
@@ -70,14 +78,19 @@ class Gateway(Block, frozen=True, kw_only=True):
             description="After the longest answer, until what a killed process held is free again.",
         ),
     ] = 30
-    retries: Annotated[int, Meta(ge=0, le=5)] = 2
-    body_kilobytes: Annotated[int, Meta(ge=1, le=65_536)] = 4096
+    retries: Annotated[
+        int, Meta(ge=0, le=5, description="At one model, before the next is asked.")
+    ] = 2
+    body_kilobytes: Annotated[int, Meta(ge=1, le=65_536, description="Longest request.")] = 4096
     gather_milliseconds: Annotated[
         int, Meta(ge=0, le=100, description="Single embeddings wait so long for others; 0: never.")
     ] = 3
     cache: ResponseCache = ResponseCache()
-    providers: dict[Name, Provider] = {}
-    models: dict[ModelName, ServedModel] = {}
+    providers: Annotated[dict[Name, Provider], Meta(description="Besides OpenAI, by name.")] = {}
+    models: Annotated[
+        dict[ModelName, ServedModel],
+        Meta(description="What may be asked for; without any, `openai.model` alone."),
+    ] = {}
     tasks: Annotated[
         dict[Name, Quality], Meta(description="Quality that a class of tasks needs, for `auto`.")
     ] = {}

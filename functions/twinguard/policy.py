@@ -86,9 +86,9 @@ class Budget(Block, frozen=True, kw_only=True):
     amount: Annotated[
         Decimal | None, Meta(description="Per calendar month; leave out to watch without a cap.")
     ] = None
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="The payer's, as USD.")] = "USD"
     thresholds: tuple[Threshold, ...] = ()
-    forecast: tuple[Threshold, ...] = ()
+    forecast: Annotated[tuple[Threshold, ...], Meta(description="They tell, and never cap.")] = ()
     cap: Cap = Cap(enabled=False)
     services: Annotated[
         dict[ResourceName, ServiceBudget], Meta(description="Parts of it, by Google service.")
@@ -138,8 +138,8 @@ class Target(Block, frozen=True, kw_only=True):
 class Storm(Block, frozen=True, kw_only=True):
     """More messages than this on one channel become one digest; critical ones always pass."""
 
-    messages: Annotated[int, Meta(ge=1)] = 10
-    minutes: Annotated[int, Meta(ge=1)] = 10
+    messages: Annotated[int, Meta(ge=1, description="So many are sent one by one.")] = 10
+    minutes: Annotated[int, Meta(ge=1, description="Within so many minutes.")] = 10
 
 
 _ADDRESS = r"[^\s@,<>\"]+@[A-Za-z0-9.-]+"
@@ -148,7 +148,10 @@ _ADDRESS = r"[^\s@,<>\"]+@[A-Za-z0-9.-]+"
 class Alerts(Block, frozen=True, kw_only=True):
     """Who hears of what (strategy.md 12.3)."""
 
-    routes: dict[Level, tuple[Channel, ...]] = {}
+    routes: Annotated[
+        dict[Level, tuple[Channel, ...]],
+        Meta(description="Channels by level; a level that is left out tells nobody."),
+    ] = {}
     storm: Storm = Storm()
     contacts: Annotated[
         tuple[str, ...],
@@ -176,7 +179,7 @@ class Alerts(Block, frozen=True, kw_only=True):
 class Retention(Block, frozen=True, kw_only=True):
     """How long records are kept."""
 
-    audit_days: Annotated[int, Meta(ge=1)] = 400
+    audit_days: Annotated[int, Meta(ge=1, description="The audit trail and its log.")] = 400
     history_days: Annotated[int, Meta(ge=1, description="Ended holds, periods, incidents.")] = 400
 
 
@@ -195,8 +198,8 @@ class Policy(Block, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern="^[0-9A-F]{6}-[0-9A-F]{6}-[0-9A-F]{6}$")] | None,
         Meta(description="Who pays; needed to deploy a budget."),
     ] = None
-    region: Annotated[str, Meta(pattern="^[a-z]+-[a-z]+[0-9]+$")]
-    labels: dict[str, str] = {}
+    region: Annotated[str, Meta(pattern="^[a-z]+-[a-z]+[0-9]+$", description="Where it all is.")]
+    labels: Annotated[dict[str, str], Meta(description="Of everything that takes labels.")] = {}
     application: Application | None = None
     openai: OpenAI | None = None
     gateway: Gateway | None = None

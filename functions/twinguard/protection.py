@@ -27,7 +27,7 @@ class OnFailure(enum.StrEnum):
 class Treatment(Block, frozen=True, kw_only=True):
     """What happens to a key that was found at a level."""
 
-    block: bool = False
+    block: Annotated[bool, Meta(description="It is refused with 403 everywhere.")] = False
     per_minute: Annotated[
         Annotated[int, Meta(ge=1, le=100_000)] | None,
         Meta(description="Throttled to so many requests a minute."),

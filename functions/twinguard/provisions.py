@@ -63,8 +63,10 @@ class Create(Block, frozen=True, kw_only=True):
     seed: Annotated[
         ProjectId, Meta(description="Project that pays for the calls that create this one.")
     ]
-    folder: Digits | None = None
-    organisation: Digits | None = None
+    folder: Annotated[Digits | None, Meta(description="Number of the folder it is made in.")] = None
+    organisation: Annotated[
+        Digits | None, Meta(description="Number of the organisation it is made in.")
+    ] = None
 
     def __post_init__(self) -> None:
         refuse(
@@ -76,7 +78,7 @@ class Create(Block, frozen=True, kw_only=True):
 class Project(Block, frozen=True, kw_only=True):
     """The Google Cloud project of the environment."""
 
-    id: ProjectId
+    id: Annotated[ProjectId, Meta(description="Its id, not its number.")]
     shared: Annotated[
         bool, Meta(description="Another environment lives in it: budgets filter by label.")
     ] = False
@@ -93,7 +95,7 @@ class Project(Block, frozen=True, kw_only=True):
 class Application(Block, frozen=True, kw_only=True):
     """The service account that the application runs as (strategy.md 2.2)."""
 
-    account: AccountId
+    account: Annotated[AccountId, Meta(description="What comes before the @ of its e-mail.")]
     roles: Annotated[tuple[Role, ...], Meta(description="On the project; predefined ones.")] = ()
 
     def __post_init__(self) -> None:
@@ -109,7 +111,9 @@ class Application(Block, frozen=True, kw_only=True):
 class Secret(Block, frozen=True, kw_only=True):
     """A secret of the application (strategy.md 5); its id is `<environment>-<name>`."""
 
-    readers: Annotated[tuple[Reader, ...], Meta(min_length=1)]
+    readers: Annotated[
+        tuple[Reader, ...], Meta(min_length=1, description="Who may read its value.")
+    ]
     rotation_days: Annotated[int, Meta(ge=1, le=3650, description="When it is to be renewed.")] = 90
     destroy_ttl_days: Annotated[
         int, Meta(ge=1, le=1000, description="How long a destroyed version can be had back.")
@@ -119,7 +123,10 @@ class Secret(Block, frozen=True, kw_only=True):
 class ApiKey(Block, frozen=True, kw_only=True):
     """A Google API key; never one that anybody could use for anything."""
 
-    apis: Annotated[tuple[Api, ...], Meta(min_length=1)]
+    apis: Annotated[
+        tuple[Api, ...],
+        Meta(min_length=1, description="Which APIs it opens, as translate.googleapis.com."),
+    ]
     addresses: Annotated[tuple[str, ...], Meta(description="IP ranges, for a server's key.")] = ()
     referrers: Annotated[tuple[str, ...], Meta(description="Sites, for a browser's key.")] = ()
 
@@ -163,9 +170,9 @@ def _check_range(address: str) -> None:
 class Quota(Block, frozen=True, kw_only=True):
     """A hard limit at Google itself, below its default (strategy.md 6.3)."""
 
-    service: Api
+    service: Annotated[Api, Meta(description="Whose quota it is, as run.googleapis.com.")]
     quota: Annotated[str, Meta(pattern="^[A-Za-z][A-Za-z0-9_-]+$", description="The quota's id.")]
-    value: Annotated[int, Meta(ge=0)]
+    value: Annotated[int, Meta(ge=0, description="The limit, in the quota's own unit.")]
     dimensions: Annotated[
         dict[str, str], Meta(description="Which part of it, as a region or a model.")
     ] = {}
@@ -174,9 +181,18 @@ class Quota(Block, frozen=True, kw_only=True):
 class Counters(Block, frozen=True, kw_only=True):
     """The store of the fast counters, in a private network; without it they are in the records."""
 
-    node: Annotated[str, Meta(pattern="^[A-Z][A-Z0-9_]+$")] = "SHARED_CORE_NANO"
-    shards: Annotated[int, Meta(ge=1, le=250)] = 1
-    replicas: Annotated[int, Meta(ge=0, le=5)] = 0
+    node: Annotated[
+        str, Meta(pattern="^[A-Z][A-Z0-9_]+$", description="Type of its nodes at Memorystore.")
+    ] = "SHARED_CORE_NANO"
+    shards: Annotated[int, Meta(ge=1, le=250, description="Keys are spread over so many.")] = 1
+    replicas: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=5,
+            description="Copies of each shard; without one, a lost node loses its counts.",
+        ),
+    ] = 0
     cidr: Annotated[
         str, Meta(pattern="^[0-9.]+/[0-9]+$", description="Addresses of the private network.")
     ] = "10.80.0.0/24"
@@ -203,7 +219,7 @@ class Delivery(Block, frozen=True, kw_only=True):
     """Who may deploy without a key: one GitHub repository, by numbers that cannot be re-used."""
 
     repository_id: Annotated[Digits, Meta(description="0 matches no repository.")]
-    owner_id: Digits
+    owner_id: Annotated[Digits, Meta(description="The number of the repository's owner.")]
     branch: Annotated[str, Meta(pattern="^[A-Za-z0-9._/-]+$", description="May apply.")] = "main"
     tests: Annotated[
         AccountId | None, Meta(description="Account of the test runs, from any branch.")
@@ -225,8 +241,10 @@ class Delivery(Block, frozen=True, kw_only=True):
 class BillingExport(Block, frozen=True, kw_only=True):
     """The dataset that Cloud Billing exports to: where costs are read from."""
 
-    project: ProjectId
-    dataset: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] = "billing_export"
+    project: Annotated[ProjectId, Meta(description="Project of the dataset.")]
+    dataset: Annotated[
+        str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="Its name there.")
+    ] = "billing_export"
     location: Annotated[
         str,
         Meta(pattern="^(EU|US|[a-z]+-[a-z]+[0-9]+)$", description="EU and US fill in the past."),
@@ -236,7 +254,7 @@ class BillingExport(Block, frozen=True, kw_only=True):
         bool, Meta(description="The export is switched on, and its first rows are there.")
     ] = False
     detailed: Annotated[bool, Meta(description="The detailed export is on as well.")] = False
-    readers: tuple[Member, ...] = ()
+    readers: Annotated[tuple[Member, ...], Meta(description="Who else may read it.")] = ()
 
 
 class Firebase(Block, frozen=True, kw_only=True):
@@ -258,7 +276,7 @@ class ServiceBudget(Block, frozen=True, kw_only=True):
             description="Its id in Google's catalogue.",
         ),
     ]
-    amount: Decimal
+    amount: Annotated[Decimal, Meta(description="Per month, in the budget's currency.")]
 
     def __post_init__(self) -> None:
         refuse(self.amount <= 0, "amount must be above zero; correct it")

@@ -46,8 +46,8 @@ class Reporter:
         tallies.gauge("usage_waiting", lambda: float(len(self._waiting)))
 
     def report(self, event: UsageEvent) -> None:
-        """Take an event, at once; dropped and counted where the queue is full."""
-        if len(self._waiting) >= self._most:
+        """Take an event, at once; dropped and counted where the queue is full, or was closed."""
+        if self._ended.is_set() or len(self._waiting) >= self._most:
             self._tallies.add("usage_dropped")
             return
         self._waiting.append(event)

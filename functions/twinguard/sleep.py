@@ -17,7 +17,7 @@ class Slot(Block, frozen=True, kw_only=True):
     """A time of day on some days of the week, in the schedule's time zone."""
 
     at: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM.")]
-    days: tuple[Day, ...] = tuple(Day)
+    days: Annotated[tuple[Day, ...], Meta(description="Each by default.")] = tuple(Day)
 
     def __post_init__(self) -> None:
         refuse(not self.days, "days must name at least one day; remove the schedule to stop it")
@@ -30,8 +30,10 @@ class Schedule(Block, frozen=True, kw_only=True):
     time_zone: Annotated[str, Meta(description="A name of the tz database, as Europe/Brussels.")]
     night: Slot
     morning: Slot
-    services: tuple[str, ...] = ()
-    subscriptions: tuple[str, ...] = ()
+    services: Annotated[tuple[str, ...], Meta(description="Which of `services` sleep.")] = ()
+    subscriptions: Annotated[
+        tuple[str, ...], Meta(description="Which of `subscriptions` are paused.")
+    ] = ()
     skip: Annotated[
         tuple[dt.date, ...], Meta(description="Local dates on which nothing is put to sleep.")
     ] = ()

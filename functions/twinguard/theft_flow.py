@@ -11,13 +11,16 @@ import json
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard import parse, usage
-from twinguard.counters import Counters
+from twinguard.baseline_records import BaselineKeeper
+from twinguard.counters import Answer, Store
 from twinguard.decide import thefts
 from twinguard.decide.restraints import Curb, Restraint
-from twinguard.decide.thefts import HoldBack, Mark, Rotate, Step, Tell, Theft
-from twinguard.decide.threats.values import Finding, ThreatLevel, Use
+from twinguard.decide.theft_uses import Used
+from twinguard.decide.thefts import Case, HoldBack, Mark, Rotate, Step, Tell, Theft
+from twinguard.decide.threats.values import FAILED, Finding, ThreatLevel
 from twinguard.errors import Conflict, Misconfigured, Unavailable
 from twinguard.flow import Flow, Ports, Report
 from twinguard.journal import Kept
@@ -29,12 +32,14 @@ ROTATE = "SECRET_ROTATE"
 _ATTEMPTS = 5
 _AHEAD = dt.timedelta(minutes=5)
 _ACTOR = "detection"
+_UNSAID = 1000
+"""Keys, and findings of one, that wait for the records to answer."""
 
 
 class Seen(Struct):
     """What a batch says of one key."""
 
-    uses: list[Use]
+    used: list[Used]
     found: list[Finding]
 
 
@@ -45,7 +50,7 @@ class TheftFlow(Flow):
         self,
         policy: Policy,
         ports: Ports,
-        counters: Counters | None,
+        counters: Store | None,
         *,
         places: Places | None = None,
         secret_topic: str = "",
@@ -55,6 +60,8 @@ class TheftFlow(Flow):
         self._counters = counters
         self._places = places
         self._secret_topic = secret_topic
+        self._keeper = None if counters is None else BaselineKeeper(ports.records, counters)
+        self._unsaid: dict[str, list[Finding]] = {}
 
     def on_usage(self, event: parse.Event, now: dt.datetime) -> Report:
         """Decide on a batch, and act on what it shows; Unavailable where that is not complete."""
@@ -66,17 +73,23 @@ class TheftFlow(Flow):
         oldest = now - dt.timedelta(hours=self.policy.events.max_age_hours)
         fresh = [one for one in batch if oldest <= one.at <= now + _AHEAD]
         by_key: dict[str, Seen] = {}
+        if self._keeper is not None:  # before anything is judged by what may be lost
+            served = (one.key_id for one in fresh if one.status < FAILED)
+            self._keeper.look_after(dict.fromkeys(served), now)
         for one in sorted(fresh, key=lambda one: one.at):
             seen = by_key.setdefault(one.key_id, Seen([], []))
-            seen.uses.append(one.use)
-            seen.found += self._shown(one)
+            answer = self._shown(one)
+            seen.used.append(Used(one.use, is_strange=answer.is_strange))
+            seen.found += answer.findings
         told, failed = [], []
         for key_id, seen in by_key.items():
+            seen.found = [*self._unsaid.pop(key_id, ()), *seen.found]
             try:
                 if title := self._pursue(key_id, seen, event.message_id, now):
                     told.append(title)
             except Unavailable as err:  # the other keys are dealt with all the same
                 failed.append(f"{key_id}: {err}")
+                self._remember(key_id, seen.found)
         if failed:
             raise Unavailable("; ".join(failed))
         ignored = len(batch) - len(fresh)
@@ -88,8 +101,8 @@ class TheftFlow(Flow):
 
     def lift(self, key_id: str, by: str, why: str, now: dt.datetime, *, is_owner: bool) -> str:
         """End what holds a key back on a person's word; in words, what that was."""
-        kept = self.theft_journal.theft(key_id)
-        theft = kept.value or Theft(
+        kept = self.theft_journal.case(key_id)
+        theft = kept.value.theft or Theft(
             key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW
         )
         lifted = Restraint(
@@ -111,14 +124,14 @@ class TheftFlow(Flow):
             return f"{key_id} is not held back any more; no incident was open"
         # Also where there was none: what was found before and is only heard of later is over too.
         self._finish(kept, thefts.ended(theft, by, why, now), by, now)
-        if kept.value is None:
+        if kept.value.theft is None:
             return f"{key_id} is not held back any more; no incident was open"
         return f"{key_id} is not held back any more; incident {theft.name} is over"
 
     def _lift_asked(self, event: parse.Event, now: dt.datetime) -> Report:
         """Lift what a person asked for; a message from before a newer incident lifts nothing."""
         asked = usage.lift(event)
-        theft = self.theft_journal.theft(asked.key_id).value
+        theft = self.theft_journal.theft(asked.key_id)
         hours = dt.timedelta(hours=self.policy.events.max_age_hours)
         is_newer = theft is not None and theft.is_open and theft.opened_at > event.published_at
         if is_newer or event.published_at < now - hours:
@@ -134,55 +147,57 @@ class TheftFlow(Flow):
         hours = self.policy.security.quiet_hours
         over = thefts.quiet(self.theft_journal.open_thefts(), hours, now)
         for theft in over:
-            kept = self.theft_journal.theft(theft.key_id)
+            kept = self.theft_journal.case(theft.key_id)
             why = f"nothing was found for {hours} hours"
             self._finish(kept, thefts.ended(theft, "schedule", why, now), "schedule", now)
         return tuple(theft.name for theft in over)
 
-    def _shown(self, event: usage.UsageEvent) -> tuple[Finding, ...]:
+    def _shown(self, event: usage.UsageEvent) -> Answer:
         """What an event showed where it was counted, or shows now."""
         told = tuple(one for one in event.findings if one.key_id == event.key_id)
         if event.counted:
-            return told
+            return Answer(findings=told, is_strange=event.strange)
         if self._places is not None and event.country:
             self._places.tell(event.ip, event.country)
-        return (*told, *self._store().observe(event.use))
+        answer = self._store().observe(event.use)
+        return replace(answer, findings=(*told, *answer.findings))
 
     def _pursue(self, key_id: str, seen: Seen, batch: str, now: dt.datetime) -> str:
         """Bring a key's incident up to date and do what is due; the title of what was told."""
         quiet = dt.timedelta(hours=self.policy.security.quiet_hours)
 
-        def changed(theft: Theft | None) -> Theft | None:
-            for found in seen.found:
-                theft = thefts.absorbed(theft, found, quiet)
-            return None if theft is None else thefts.counted(theft, batch, seen.uses)
+        def changed(case: Case) -> Case:
+            return thefts.followed(case, batch, seen.found, seen.used, quiet)
 
-        kept = self._changed(key_id, changed)
-        return "" if kept.value is None else self._carry_out(kept, _ACTOR, now)
+        return self._carry_out(self._changed(key_id, changed), _ACTOR, now)
 
-    def _changed(
-        self, key_id: str, change: Callable[[Theft | None], Theft | None]
-    ) -> Kept[Theft | None]:
+    def _remember(self, key_id: str, found: list[Finding]) -> None:
+        """Keep what could not be recorded: the counters say a finding once, to whoever asked."""
+        if found and len(self._unsaid) < _UNSAID:
+            self._unsaid[key_id] = found[-_UNSAID:]
+
+    def _changed(self, key_id: str, change: Callable[[Case], Case]) -> Kept[Case]:
         """Compare-and-set until it holds."""
         for _ in range(_ATTEMPTS):
-            kept = self.theft_journal.theft(key_id)
-            theft = change(kept.value)
-            if theft is None or theft == kept.value:
+            kept = self.theft_journal.case(key_id)
+            case = change(kept.value)
+            if case == kept.value:
                 return kept
             try:
-                return self.theft_journal.keep_theft(kept, theft)
+                return self.theft_journal.keep_case(kept, case, key_id)
             except Conflict:
                 continue
         raise Conflict(f"the incident of {key_id} changed {_ATTEMPTS} times meanwhile; retry")
 
-    def _finish(self, kept: Kept[Theft | None], theft: Theft, actor: str, now: dt.datetime) -> None:
-        self._carry_out(self.theft_journal.keep_theft(kept, theft), actor, now)
+    def _finish(self, kept: Kept[Case], theft: Theft, actor: str, now: dt.datetime) -> None:
+        kept = self.theft_journal.keep_case(kept, Case(theft=theft), theft.key_id)
+        self._carry_out(kept, actor, now)
 
-    def _carry_out(self, kept: Kept[Theft | None], actor: str, now: dt.datetime) -> str:
+    def _carry_out(self, kept: Kept[Case], actor: str, now: dt.datetime) -> str:
         """Do what is due, one step after the other, each noted once it is done."""
         title = ""
-        while kept.value is not None and (steps := thefts.due(kept.value, self.policy, now)):
-            theft, step = kept.value, steps[0]
+        while (theft := kept.value.theft) and (steps := thefts.due(theft, self.policy, now)):
+            step = steps[0]
             begun = self.theft_journal.step_begins(theft, step, actor, now)
             try:
                 title = self._do(step, theft) or title
@@ -193,16 +208,17 @@ class TheftFlow(Flow):
             kept = self._noted(kept, thefts.done(theft, step))
         return title
 
-    def _noted(self, kept: Kept[Theft | None], noted: Theft) -> Kept[Theft | None]:
+    def _noted(self, kept: Kept[Case], noted: Theft) -> Kept[Case]:
         """Note that a step is done, also where the incident has changed meanwhile."""
         for _ in range(_ATTEMPTS):
             try:
-                return self.theft_journal.keep_theft(kept, noted)
+                case = replace(kept.value, theft=noted)
+                return self.theft_journal.keep_case(kept, case, noted.key_id)
             except Conflict:
-                kept = self.theft_journal.theft(noted.key_id)
-                if kept.value is None:
+                kept = self.theft_journal.case(noted.key_id)
+                if kept.value.theft is None:
                     return kept
-                noted = thefts.merged(kept.value, noted)
+                noted = thefts.merged(kept.value.theft, noted)
         raise Conflict(f"the incident of {noted.key_id} changed {_ATTEMPTS} times meanwhile; retry")
 
     def _do(self, step: Step, theft: Theft) -> str:
@@ -235,7 +251,7 @@ class TheftFlow(Flow):
         data = json.dumps({"incident": theft.name}).encode()
         self.ports.publisher.publish(self._secret_topic, data, attributes)
 
-    def _store(self) -> Counters:
+    def _store(self) -> Store:
         if self._counters is None:
             raise Misconfigured(
                 "TWINGUARD_COUNTERS is missing; set it to the store that the application uses"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records of incidents with keys, and the audit trail of what is done about them.
 
-One record for each key holds its newest incident; the one before it is kept as history."""
+One record for each key holds its newest incident, and the strange uses that none is open for: a
+single compare-and-set decides between batches at once. The incident before is kept as history."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from typing import Any, cast
 
 import msgspec
 
-from twinguard.decide.thefts import Step, Theft
+from twinguard.decide.theft_uses import LONGEST, Signs
+from twinguard.decide.thefts import Case, Step, Theft
 from twinguard.errors import Conflict
-from twinguard.journal import Journal, Kept
+from twinguard.journal import Journal, Kept, from_record
 from twinguard.ports import Json
 from twinguard.readers import ready
 
@@ -24,25 +26,37 @@ _LONGEST_ID = 200
 _KNOWN = dt.timedelta(days=8)
 """Longer than a subscription keeps a message."""
 
-ready(Theft)
+ready(Theft, Signs)
 
 
 class TheftJournal(Journal):
     """What Twinguard remembers of stolen keys; never a key."""
 
-    def theft(self, key_id: str) -> Kept[Theft | None]:
-        """A key's newest incident."""
-        return self._read(THEFTS, key_id, Theft)
+    def case(self, key_id: str) -> Kept[Case]:
+        """What is remembered of a key."""
+        stored = self._records.get(THEFTS, key_id)
+        if stored is None:
+            return Kept(Case(), None)
+        theft = from_record(stored.value, Theft) if "opened_at" in stored.value else None
+        signs = stored.value.get("signs")
+        case = Case(theft=theft, signs=None if signs is None else from_record(signs, Signs))
+        return Kept(case, stored.version)
 
-    def keep_theft(self, kept: Kept[Theft | None], theft: Theft) -> Kept[Theft | None]:
-        """Save an incident; Conflict if somebody else has since."""
-        before = kept.value
-        if before is not None and before.opened_at != theft.opened_at:
+    def keep_case(self, kept: Kept[Case], case: Case, key_id: str) -> Kept[Case]:
+        """Save what is remembered of a key; Conflict if somebody else has since."""
+        before, theft, signs = kept.value.theft, case.theft, case.signs
+        if before is not None and (theft is None or before.opened_at != theft.opened_at):
             self._keep_past(before)
-        fields = cast("dict[str, Any]", msgspec.to_builtins(theft)) | {"active": theft.is_open}
-        expires = None if theft.ended_at is None else theft.ended_at + self._history
-        stored = self._records.put(THEFTS, theft.key_id, fields, kept.version, expires)
-        return Kept(theft, stored.version)
+        fields: dict[str, Any] = {} if theft is None else msgspec.to_builtins(theft)
+        fields["active"] = theft is not None and theft.is_open
+        if signs is not None:
+            fields["signs"] = msgspec.to_builtins(signs)
+        stored = self._records.put(THEFTS, key_id, fields, kept.version, self._expires(case))
+        return Kept(case, stored.version)
+
+    def theft(self, key_id: str) -> Theft | None:
+        """A key's newest incident."""
+        return self.case(key_id).value.theft
 
     def open_thefts(self) -> tuple[Theft, ...]:
         """Every incident that has not ended."""
@@ -52,9 +66,9 @@ class TheftJournal(Journal):
     def named(self, name: str) -> Theft | None:
         """An incident by its name, or a key's newest one by the key's id."""
         key_id, slash, _ = name.rpartition("/")
-        newest = self.theft(name).value
+        newest = self.theft(name)
         if newest is None and slash and key_id:
-            newest = self.theft(key_id).value
+            newest = self.theft(key_id)
             if newest is not None and newest.name != name:
                 newest = self._read(PAST, name, Theft).value
         return newest
@@ -92,6 +106,15 @@ class TheftJournal(Journal):
             "detail": detail,
         }
         self._records.append("audit", value, now + self._audit)
+
+    def _expires(self, case: Case) -> dt.datetime | None:
+        """When nobody needs it any more; None while an incident is open."""
+        ends = [] if case.signs is None else [case.signs.last + LONGEST]
+        if case.theft is not None:
+            if case.theft.ended_at is None:
+                return None
+            ends.append(case.theft.ended_at + self._history)
+        return max(ends, default=None)
 
     def _keep_past(self, theft: Theft) -> None:
         if self._records.get(PAST, theft.name) is None:

@@ -24,7 +24,8 @@ Short = Annotated[str, Meta(max_length=1024)]
 
 class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request that was made with a key. `counted`: a store that all instances share has taken
-    it into account, and `findings` is what it showed there."""
+    it into account, `findings` is what it showed there, and `strange` that its key is not used to
+    it."""
 
     at: dt.datetime
     key_id: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -34,6 +35,7 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: Annotated[int, Meta(ge=0, le=999)] = 200
     country: Annotated[str, Meta(max_length=2)] = ""
     counted: bool = False
+    strange: bool = False
     findings: Annotated[tuple[Finding, ...], Meta(max_length=8)] = ()
 
     @property

@@ -30,7 +30,7 @@ from twinguard.policy import Policy
 if TYPE_CHECKING:
     import flask
 
-    from twinguard.counters import Counters
+    from twinguard.counters import Store
     from twinguard.key_ports import KeyPorts
     from twinguard.places import Places
     from twinguard.reconciliation import Bill
@@ -249,7 +249,7 @@ def _usage(policy: Policy, ports: Ports, env: Mapping[str, str]) -> tuple[Flow, 
     return flow, flow.on_usage
 
 
-def counters_from(env: Mapping[str, str], places: Places) -> Counters:
+def counters_from(env: Mapping[str, str], places: Places) -> Store:
     """The store of the fast counters; a background task waits longer for it than a request."""
     from twinguard.state.counters import Options, open_counters
 

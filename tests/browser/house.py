@@ -94,7 +94,7 @@ class House:
         )
         flow = self.staging.lifting.flow
         flow.on_usage(Event(f"m-{key}", at, encoded([event]), {}), at)
-        name = flow.theft_journal.theft(key).value.name
+        name = flow.theft_journal.theft(key).name
         tell(self.staging.pipeline, f"theft/{name}", f"{key} is stolen", Level.CRITICAL, at)
         self.staging.records(anew=True)
         return name

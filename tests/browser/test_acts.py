@@ -107,7 +107,7 @@ def test_a_key_held_for_theft_is_looked_into_and_unblocked(alarmed, visit, scrip
     assert "CRITICAL: burst" in blocked
     assert all(one in incident for one in (name, "203.0.113.9", "/v1/chat", "make unblock"))
     assert (f"end incident {name}" in plan, "Say why" in mistake, found) == (True, True, [])
-    held = alarmed.staging.lifting.flow.theft_journal.theft(stolen).value
+    held = alarmed.staging.lifting.flow.theft_journal.theft(stolen)
     assert (held.ended_by, held.ended_why) == ("ada", "they moved their office")
     begun = next(one for one in trail(alarmed) if one.get("action") == "UnblockByHand")
     assert (begun["actor"], begun["detail"]) == ("ada", "they moved their office")

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fakes import MemoryRecords
 from servers import redis_answer
 from threats import AGENT, AWAY, CALL, HOME, PLACES, RUNNER, START, owned, use
 from twinguard.counters import Answer
@@ -26,6 +27,7 @@ from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import ThreatLevel, Use
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.state.counters import Options, open_counters
+from twinguard.state.counters_records import RecordsCounters
 
 SECOND = 1 / 86400
 OWNED = owned(9, per_hour=2)
@@ -66,7 +68,12 @@ def of(key, uses):
 
 
 def seen(counters, uses):
-    return [finding for one in uses for finding in counters.observe(one)]
+    return [finding for one in uses for finding in counters.observe(one).findings]
+
+
+def observed(watch, one):
+    """What a watch says of a use, as stores do."""
+    return Answer(findings=watch.observe(one), is_strange=watch.is_strange(one))
 
 
 def watched(uses):
@@ -115,7 +122,7 @@ def test_a_thief_with_several_keys_is_found_as_in_memory(opened):
 def test_several_instances_find_together_what_one_would_find(shared, key):
     uses = of(key, [*OWNED, *THEFT])
     instances = itertools.cycle([shared() for _ in range(3)])
-    found = [finding for one in uses for finding in next(instances).observe(one)]
+    found = [finding for one in uses for finding in next(instances).observe(one).findings]
 
     assert worst(found) >= ThreatLevel.HIGH.rank
     assert [one.threat_level for one in found] == sorted(
@@ -192,14 +199,15 @@ def test_redis_answers_as_memory_does_whatever_comes(shared, days, steps, accept
     uses = [*own, *told(steps, START + dt.timedelta(days=days, hours=3.5))]
     store, watch = shared(), Watch(place_of=PLACES.get)
     for number, one in enumerate(uses):
-        assert list(store.observe(one)) == list(watch.observe(one))
+        assert store.observe(one) == observed(watch, one)
         if accepts and number == len(own) + 20:
             lifted = Restraint(key_id="a", curb=Curb.NONE, since=0.0, is_owner=True)
             store.restrain(lifted)
             watch.accept("a")
 
     for name in {one.key_id for one in uses}:
-        assert store._known[name].base == watch.baseline(name)
+        known = store._baselines.known.get(name)
+        assert (known and known.base) == watch.baseline(name)
 
 
 def test_a_small_bound_on_strangers_is_kept_as_in_memory(shared, key):
@@ -213,7 +221,7 @@ def test_a_small_bound_on_strangers_is_kept_as_in_memory(shared, key):
         for n in range(60)
     ]
     for one in [*of(key, OWNED), *many]:
-        assert list(store.observe(one)) == list(watch.observe(one))
+        assert store.observe(one) == observed(watch, one)
 
 
 # --- uses that have not ended yet ----------------------------------------------------------------
@@ -229,6 +237,14 @@ def test_what_is_admitted_and_settled_counts_like_what_is_observed(opened, key):
     assert found == watched(of(key, [*OWNED, *THEFT]))[0]
 
 
+def test_a_request_says_whether_its_key_is_used_to_the_like_of_it(opened, key):
+    store = opened()
+    seen(store, of(key, OWNED))
+    asked = [use(9.1, key_id=key), use(9.2, AWAY, "curl/8.1", key_id=key), use(9.3, key_id=key)]
+
+    assert [store.admit(one).is_strange for one in asked] == [False, True, False]
+
+
 def test_what_failed_in_the_end_teaches_nothing(shared, key):
     """A stranger who only ever fails must not become known by staying."""
     store = shared()
@@ -240,8 +256,8 @@ def test_what_failed_in_the_end_teaches_nothing(shared, key):
             store.settle(replace(one, status=401 if one.ip == RUNNER else 200))
     store.observe(use(16.0, key_id=key))
 
-    assert RUNNER not in store._known[key].base.typical_ips
-    assert HOME in store._known[key].base.typical_ips
+    assert RUNNER not in store._baselines.known[key].base.typical_ips
+    assert HOME in store._baselines.known[key].base.typical_ips
 
 
 def test_a_strangers_failures_are_counted_once_they_are_known(opened, key):
@@ -333,6 +349,35 @@ def test_a_follower_hears_first_what_is_in_force_and_then_each_change(opened, ke
     assert changes == (lifted,)
 
 
+def test_memory_forgets_what_is_over():
+    """A process that lives for months has throttled more keys than it could remember."""
+    store = open_counters("memory://", OPTIONS)
+    most = 0
+    for n in range(5_000):
+        key, at = f"key-{n}", START.timestamp() + n
+        store.restrain(throttled(key, START + dt.timedelta(seconds=n), until=at + 60))
+        store.admit(use((n + 1) * SECOND, key_id=key))
+        most = max(most, len(store._held), len(store._served))
+    store.restrain(throttled("last"))
+    store.admit(use(1, key_id="last"))
+    store.restrain(blocked("last"))
+
+    assert most <= 1_001
+    assert "last" in store._held
+    assert "last" not in store._served
+
+
+def test_a_throttle_that_is_over_and_a_lifted_one_leave_nothing():
+    store = open_counters("memory://", OPTIONS)
+    for key in ("over", "lifted"):
+        store.restrain(throttled(key, until=START.timestamp() + 60))
+        store.admit(use(SECOND, key_id=key))
+    store.admit(use(61 * SECOND, key_id="over"))
+    store.restrain(Restraint(key_id="lifted", curb=Curb.NONE, since=START.timestamp()))
+
+    assert (store._held, store._served) == ({}, {})
+
+
 def test_who_says_it_was_the_owner_ends_the_suspicion(opened, key):
     store = opened()
     seen(store, of(key, [*OWNED, *THEFT]))
@@ -372,6 +417,100 @@ def test_a_request_that_is_here_now_counts_whatever_its_instances_clock_says(ope
     found = [finding for one in of(key, THEFT) for finding in store.admit(one).findings]
 
     assert worst(found) >= ThreatLevel.HIGH.rank
+
+
+# --- keys that somebody made up ------------------------------------------------------------------
+
+
+def made_up(number, address=AWAY, **more):
+    """A request with a key that there is not."""
+    return use(9.3 + number / 1000 * SECOND, address, key_id=f"made-up-{number}", **more)
+
+
+def tried(store, number, status, **more):
+    call = made_up(number, **more)
+    store.admit(call)
+    store.settle(replace(call, status=status))
+
+
+def test_keys_that_nothing_is_served_to_leave_nothing(shared):
+    store = shared()
+    for number in range(300):
+        tried(store, number, 401)
+        tried(store, number, 200, path="/health")
+        store.observe(made_up(number, status=403))
+    client = store._calls._client()
+    names = list(client.scan_iter(count=1000))
+
+    assert len(names) == 300
+    assert max(client.ttl(name) for name in names) <= 120
+    assert len(store._baselines.known) == 0
+
+
+def test_in_memory_they_are_few_and_push_out_nobody(key):
+    store = open_counters("memory://", Options(place_of=PLACES.get, rules=Rules(newcomers=50)))
+    seen(store, of(key, OWNED))
+    for number in range(5_000):
+        tried(store, number, 401)
+
+    assert store._watch.tracked == 1
+    assert len(store._watch._newcomers) == 50
+
+
+def test_records_keep_nothing_of_them():
+    records = MemoryRecords()
+    store = RecordsCounters(records, OPTIONS, every=0.0)
+    for number in range(300):
+        tried(store, number, 401)
+
+    assert records.find("restraints") == records.find("served") == ()
+    assert store._memory._watch.tracked == 0
+
+
+def begun(store):
+    """The keys that a store remembers."""
+    if hasattr(store, "_watch"):
+        return store._watch.tracked
+    return sum(b":base" in name for name in store._calls._client().scan_iter(count=1000))
+
+
+def test_a_page_that_answers_everybody_makes_few_keys_known(opened):
+    store = opened()
+    for number in range(250):
+        tried(store, number, 200)
+        store.observe(made_up(number, path="/"))
+
+    assert begun(store) == 100
+    for number in range(250):
+        tried(store, number, 200, address="10.0.0.9")
+    assert begun(store) == 250, "a private network is nobody's on the Internet"
+
+
+def test_a_key_begins_with_the_first_request_that_is_served(opened):
+    for status, count in ((401, 0), (200, 1), (200, 1)):
+        store = opened()
+        tried(store, 1, status)
+
+        assert begun(store) == count
+
+
+def test_a_key_that_was_never_served_is_found_by_its_volume_all_the_same(opened, key):
+    calls = [use(9.3 + n / 50 * SECOND, AWAY, key_id=key, status=401) for n in range(400)]
+    found = seen(opened(), calls)
+
+    assert found == watched(calls)[0]
+    assert worst(found) >= ThreatLevel.LOW.rank
+
+
+def test_what_a_pause_or_another_hour_lies_behind_counts_no_more(opened, key):
+    calls = [use(9.3 + n * 121 * SECOND, AWAY, key_id=key, status=401) for n in range(60)]
+    store = opened()
+    seen(store, calls)
+    store.observe(replace(calls[-1], at=calls[-1].at + dt.timedelta(seconds=1), status=200))
+    tally = watched([*calls, replace(calls[-1], status=200)])[1]._keys[key].tally
+
+    assert (tally.requests, tally.hour) == (2, int(calls[-1].at.timestamp() / 3600))
+    assert begun(store) == 1
 
 
 # --- what people look at -------------------------------------------------------------------------
@@ -421,15 +560,15 @@ def test_an_hour_that_nobody_learned_from_is_handed_to_somebody_else(shared, key
     dying, other = shared(), shared()
     for one in uses[:-2]:
         dying.observe(one)
-    monkeypatch.setattr(dying, "_learn", lambda *_: (_ for _ in ()).throw(SystemExit))
+    monkeypatch.setattr(dying._baselines, "learn", lambda *_: (_ for _ in ()).throw(SystemExit))
     with pytest.raises(SystemExit):
         dying.observe(uses[-2])
     other.observe(uses[-2])
-    before = other._known[key].base.through
+    before = other._baselines.known[key].base.through
     for n in range(30):
         other.observe(replace(uses[-2], at=uses[-2].at + dt.timedelta(seconds=n)))
 
-    assert other._known[key].base.through == before + 1
+    assert other._baselines.known[key].base.through == before + 1
 
 
 def test_two_that_learn_at_once_learn_once(shared, key):
@@ -438,7 +577,9 @@ def test_two_that_learn_at_once_learn_once(shared, key):
     for one in uses:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda store, one=one: store.observe(one), stores))
-    base = max((store._known[key] for store in stores), key=lambda known: known.version).base
+    base = max(
+        (store._baselines.known[key] for store in stores), key=lambda known: known.version
+    ).base
 
     assert base.avg_requests_per_hour == pytest.approx(8.0)
     assert base.active == pytest.approx(47, abs=6)
@@ -447,13 +588,37 @@ def test_two_that_learn_at_once_learn_once(shared, key):
 def test_a_store_that_lost_everything_is_taught_again(shared, key):
     store = shared()
     seen(store, of(key, OWNED))
-    known = store._known[key].base
+    known = store._baselines.known[key].base
     store._calls._client().flushall()
     store.observe(use(9.01, key_id=key))
 
     other = shared()
     other.observe(use(9.02, key_id=key))
-    assert other._known[key].base == known
+    assert other._baselines.known[key].base == known
+
+
+def lost(opened):
+    """Another process over a store that lost everything."""
+    store = opened()
+    if not hasattr(store, "_calls"):
+        return open_counters("memory://", OPTIONS)
+    store._calls._client().flushall()
+    return opened()
+
+
+@pytest.mark.parametrize("begins_anew", [False, True])
+def test_a_baseline_that_was_kept_elsewhere_is_put_back(opened, key, begins_anew):
+    first = opened()
+    seen(first, of(key, OWNED))
+    base, now = first.baseline(key), START + dt.timedelta(days=9.2)
+    store = lost(opened)
+    assert store.baseline(key) is None
+    if begins_anew:
+        store.observe(use(9.1, key_id=key))
+    store.restore(key, base, now)
+
+    assert store.baseline(key) == base
+    assert worst(seen(store, of(key, THEFT))) >= ThreatLevel.HIGH.rank
 
 
 def test_a_script_the_server_forgot_is_sent_again(shared, key):
@@ -461,7 +626,7 @@ def test_a_script_the_server_forgot_is_sent_again(shared, key):
     store.observe(use(0.1, key_id=key))
     store._calls._client().script_flush()
 
-    assert store.observe(use(0.2, key_id=key)) == ()
+    assert store.observe(use(0.2, key_id=key)) == Answer()
 
 
 def test_a_store_that_does_not_answer_is_unavailable_within_its_time():

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 
 import pytest
+from msgspec.structs import replace
 
 from fakes import MemoryRecords
 from threats import AWAY, CALL, PLACES, START, owned, use
@@ -16,6 +18,7 @@ from twinguard.state.counters import Options, open_counters
 from twinguard.state.counters_records import RecordsCounters
 
 SECOND = 1 / 86400
+THEFT = [use(9.3 + n * SECOND, AWAY, "curl/8.1", CALL) for n in range(20)]
 
 
 @pytest.fixture(params=["double", "firestore"])
@@ -32,6 +35,15 @@ def opened(request):
 @pytest.fixture
 def key():
     return f"key-{uuid.uuid4().hex[:12]}"
+
+
+def of(key, uses):
+    return [replace(one, key_id=key) for one in uses]
+
+
+def found(counters, uses):
+    """The ranks of what uses show."""
+    return [one.threat_level.rank for use in uses for one in counters.observe(use).findings]
 
 
 def restraint(key, curb, **more):
@@ -85,12 +97,43 @@ def test_a_follower_hears_first_what_is_in_force_and_then_each_change(opened, ke
     assert [(change.key_id, change.curb) for change in changes] == [(key, Curb.NONE)]
 
 
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_lift_is_heard_by_the_instance_that_found_the_theft(opened, key, is_held):
+    """What is strange is in its memory; who lifts sits at another machine."""
+    finder, lifter = opened(), opened()
+    found(finder, of(key, [*owned(9), *THEFT[:3]]))
+    if is_held:
+        finder.restrain(restraint(key, Curb.BLOCK))
+    lifter.restrain(restraint(key, Curb.NONE, is_owner=True))
+    again = [replace(one, at=one.at + dt.timedelta(hours=2)) for one in of(key, THEFT)]
+
+    assert found(finder, again) == []
+
+
+def test_a_lift_that_says_nothing_of_the_owner_lets_the_thief_be_found_again(opened, key):
+    finder, lifter = opened(), opened()
+    before = found(finder, of(key, [*owned(9), *THEFT]))
+    lifter.restrain(restraint(key, Curb.NONE))
+    again = [replace(one, at=one.at + dt.timedelta(hours=2)) for one in of(key, THEFT)]
+
+    assert max(found(finder, again)) == max(before)
+
+
+def test_what_is_over_is_asked_for_a_day_longer_and_then_gone(key):
+    records = MemoryRecords()
+    one = RecordsCounters(records, Options(), every=0.0)
+    one.restrain(restraint(key, Curb.THROTTLE, rate=10, until=START.timestamp() + 3600))
+    one.restrain(restraint(f"{key}-2", Curb.NONE))
+    one.restrain(restraint(f"{key}-3", Curb.BLOCK))
+
+    assert records.purge(START + dt.timedelta(hours=24)) == 0
+    assert records.purge(START + dt.timedelta(hours=26)) == 2
+
+
 def test_theft_is_found_in_the_memory_of_the_instance(key):
     one = RecordsCounters(MemoryRecords(), Options(place_of=PLACES.get))
-    thefts = [use(9.3 + n * SECOND, AWAY, "curl/8.1", CALL) for n in range(20)]
-    found = [finding for call in [*owned(9), *thefts] for finding in one.observe(call)]
 
-    assert max(finding.threat_level.rank for finding in found) >= ThreatLevel.HIGH.rank
+    assert max(found(one, [*owned(9), *THEFT])) >= ThreatLevel.HIGH.rank
 
 
 def test_an_address_of_firestore_opens_them():

@@ -33,7 +33,7 @@ LAYERS = (
     ),
     ("redis_servers", "tallies", "usage"),
     ("guard", "reporter"),
-    ("customer_keys", "key_records", "theft_records"),
+    ("baseline_records", "customer_keys", "key_records", "theft_records"),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
     ("env_files", "reconciliation", "reports"),

@@ -323,3 +323,41 @@ def test_the_class_refuses_to_work_without_a_pepper(monkeypatch):
 
     with pytest.raises(Misconfigured):
         APISecurityMonitor("production")
+
+
+def test_lines_that_teach_nothing_are_told_and_never_take_the_place_of_what_is_known(tmp_path):
+    log, file = tmp_path / "events.jsonl", tmp_path / "b.jsonl"
+    log.write_text(line(use(0.1)) + "\n{\n")
+    done = CliRunner().invoke(baselines, ["learn", str(log), "--file", str(file)])
+    before = file.read_bytes()
+    log.write_text("{\n[\n")
+    refused = CliRunner().invoke(baselines, ["learn", str(log), "--file", str(file)])
+
+    assert (done.exit_code, refused.exit_code) == (0, 2)
+    assert f"1 lines are no event; first: {log}, line 2" in done.stderr
+    assert f"no line is an event; {file} is left as it was" in refused.stderr
+    assert file.read_bytes() == before
+
+
+def test_who_asks_for_an_environment_hears_of_what_was_left_out(events, tmp_path):
+    keys, args = tmp_path / "keys.jsonl", ("--replay", events, "--report")
+    keys.write_text('{"key_id": "key-1", "environment": "staging"}\n')
+    none = ran("--environment", "production", "--keys", keys, *args)
+    all_ = ran("--environment", "staging", "--keys", keys, *args)
+
+    read = len(events.read_text().splitlines())
+    assert none.exit_code == all_.exit_code == 0
+    assert f"all {read:,} events were left out: {keys} says that none is of production" in " ".join(
+        none.stderr.split()
+    )
+    assert "left out" not in all_.stderr
+
+
+def test_some_that_were_left_out_are_counted(events, tmp_path):
+    keys = tmp_path / "keys.jsonl"
+    keys.write_text('{"key_id": "key-2", "environment": "staging"}\n')
+    with events.open("a") as more:
+        more.write(line(use(10.4, key_id="key-2")) + "\n")
+    done = ran("--environment", "ci", "--keys", keys, "--replay", events, "--report")
+
+    assert "1 events of other environments were left out" in done.stderr

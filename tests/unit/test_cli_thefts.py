@@ -14,7 +14,7 @@ from threats import AWAY
 from twinguard import config
 from twinguard.cli import thefts
 from twinguard.decide.customer_keys import KeyClass, composed
-from twinguard.decide.thefts import HoldBack, Source, absorbed, done, due
+from twinguard.decide.thefts import Case, HoldBack, Source, absorbed, done, due
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.policy import Environment
 from twinguard.state import open_records
@@ -65,7 +65,7 @@ def stolen(desk, level=ThreatLevel.CRITICAL, agent="curl/8.1"):
         requests=7, failed=2, first=NOW, last=NOW, paths=("/v1/models",), agents=(agent,)
     )
     theft = replace(theft, sources={AWAY: source})
-    desk[0].keep_theft(desk[0].theft(KEY), theft)
+    desk[0].keep_case(desk[0].case(KEY), Case(theft=theft), KEY)
     return theft
 
 
@@ -128,7 +128,7 @@ def test_a_block_is_lifted_only_when_asked_for(desk):
     assert list(held) == [KEY]
     assert "is not held back any more; incident" in applied
     assert counters._held == {}
-    assert journal.theft(KEY).value.ended_why == "our new region"
+    assert journal.theft(KEY).ended_why == "our new region"
 
 
 def test_far_from_the_counters_the_function_is_asked(desk, monkeypatch):

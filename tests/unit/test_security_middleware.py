@@ -145,6 +145,27 @@ def test_what_was_used_is_reported_with_how_it_ended(site, path, status):
     assert not event.counted
 
 
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_who_counts_says_what_is_strange(site, is_shared):
+    """Where only `on_usage` knows all of a key's use, only that can say."""
+    learned(site)
+    site.guard.counters.is_shared = is_shared
+    asyncio.run(stolen(site, 1))
+    asyncio.run(site.get())
+    site.close()
+
+    assert [event.strange for event in site.topic.events] == [is_shared, False]
+
+
+def test_what_is_reported_after_the_end_is_counted_as_lost(site):
+    asyncio.run(site.get())
+    site.close()
+    asyncio.run(site.get())
+
+    assert len(site.topic.events) == 1
+    assert site.tallies.read()["usage_dropped"] == 1
+
+
 def test_a_key_is_nowhere_but_in_the_request(site):
     asyncio.run(site.get())
     site.close()
@@ -358,7 +379,7 @@ class Broken:
         return
 
     def observe(self, use):
-        return ()
+        return Answer()
 
     def restrain(self, restraint):
         raise Unavailable("no answer")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fakes import MemoryRecords
-from threats import AWAY, PLACES, START, owned, use
+from threats import AGENT, AWAY, CALL, HOME, PLACES, START, owned, use
 from twinguard.decide.model import Alert, AlertState
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.thefts import absorbed, due
@@ -23,6 +23,7 @@ from twinguard.parse import Event
 from twinguard.policy import Level
 from twinguard.state.counters import Options, open_counters
 from twinguard.theft_flow import TheftFlow
+from twinguard.theft_records import TheftJournal
 from twinguard.usage import UsageEvent, encoded
 from world import POLICY
 
@@ -157,7 +158,7 @@ def test_a_customers_key_is_marked_and_a_providers_key_rotated():
         "projects/living-twin-staging/secrets/staging-openai-api-key"
     ]
     assert asked[0]["eventType"] == "SECRET_ROTATE"
-    assert here.flow.theft_journal.theft(KEY).value.rotation == "marked"
+    assert here.flow.theft_journal.theft(KEY).rotation == "marked"
 
 
 def type_of_secret():
@@ -295,7 +296,7 @@ def test_a_person_lifts_a_block_with_a_reason(here):
     here.take([counted(finding(ThreatLevel.CRITICAL))])
     later = NOW + dt.timedelta(minutes=9)
     said = here.flow.lift(KEY, "eve", "our new region", later, is_owner=True)
-    theft = here.flow.theft_journal.theft(KEY).value
+    theft = here.flow.theft_journal.theft(KEY)
 
     assert said.startswith(f"{KEY} is not held back any more; incident {KEY}/")
     assert here.held(at=later) is None
@@ -374,13 +375,13 @@ def test_a_blocked_key_stays_an_incident_until_a_person_looks(here):
 
 def test_a_second_theft_is_a_second_incident_and_the_first_is_kept(here):
     here.take([counted(finding(ThreatLevel.HIGH))])
-    first = here.flow.theft_journal.theft(KEY).value.name
+    first = here.flow.theft_journal.theft(KEY).name
     here.flow.lift(KEY, "eve", "done", NOW + dt.timedelta(hours=1), is_owner=False)
     later = NOW + dt.timedelta(hours=2)
     here.take([counted(finding(ThreatLevel.CRITICAL, later), at=later)], later)
     journal = here.flow.theft_journal
 
-    assert journal.theft(KEY).value.name != first
+    assert journal.theft(KEY).name != first
     assert journal.named(first).ended_why == "done"
     assert journal.named(KEY).level is ThreatLevel.CRITICAL
     assert journal.named("unknown") is None
@@ -390,7 +391,7 @@ def test_what_was_served_meanwhile_is_kept_by_address(here):
     here.take([counted(finding(ThreatLevel.HIGH), path="/v1/models", status=200)])
     later = NOW + dt.timedelta(seconds=9)
     here.take([counted(at=later, path="/v1/files", status=403)], later)
-    source = here.flow.theft_journal.theft(KEY).value.sources[AWAY]
+    source = here.flow.theft_journal.theft(KEY).sources[AWAY]
 
     assert (source.requests, source.failed) == (2, 1)
     assert source.paths == ("/v1/models", "/v1/files")
@@ -409,6 +410,224 @@ def test_findings_in_any_order_and_number_make_one_bounded_incident(told):
         assert due(theft, POLICY, NOW)
 
 
+# --- every use is counted, in whatever order batches come ----------------------------------------
+
+TRIED = [
+    UsageEvent(at=NOW + dt.timedelta(milliseconds=5 * n), key_id=KEY, ip=AWAY, user_agent="sqlmap")
+    for n in range(40)
+]
+
+
+def known_key():
+    """An environment that knows what is usual for the key."""
+    here = Here()
+    for one in owned(14, per_hour=2):
+        here.counters.observe(replace(one, key_id=KEY))
+    return here
+
+
+def served(here, address=AWAY):
+    return here.flow.theft_journal.theft(KEY).sources[address].requests
+
+
+def two_instances(size, *, swapped=False):
+    """The batches of two instances that serve one thief in turn."""
+    halves = [[TRIED[n::2][at : at + size] for at in range(0, 20, size)] for n in (0, 1)]
+    for pair in zip(*halves, strict=True):
+        yield from reversed(pair) if swapped else pair
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
+def test_no_use_of_a_thief_is_missing_in_the_incident(size, swapped):
+    """A finding takes several strange uses: those before it came too early to be counted."""
+    here = known_key()
+    for batch in two_instances(size, swapped=swapped):
+        here.take(batch, TRIED[-1].at)
+
+    assert served(here) == 40
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(10)), st.lists(st.integers(0, 9), max_size=10), st.booleans())
+def test_batches_in_any_order_and_repeated_count_every_use_once(order, again, is_down):
+    here = known_key()
+    here.topics.is_down = is_down
+    for number in [*order, *again, *order]:
+        try:
+            here.take(TRIED[4 * number : 4 * number + 4], TRIED[-1].at, f"m{number}")
+        except Unavailable:
+            here.topics.is_down = False
+
+    assert served(here) == 40
+
+
+def test_two_batches_at_once_both_count(monkeypatch):
+    """Each was read before the other was written."""
+    here, get = known_key(), MemoryRecords.get
+    waiting = [TRIED[20:]]
+
+    def meanwhile(records, kind, name):
+        found = get(records, kind, name)
+        if kind == "thefts" and waiting:
+            here.take(waiting.pop(), TRIED[-1].at)
+        return found
+
+    monkeypatch.setattr(MemoryRecords, "get", meanwhile)
+    here.take(TRIED[:20], TRIED[-1].at)
+
+    assert served(here) == 40
+
+
+@pytest.mark.parametrize("step", ["keep_case", "step_begins", "step_ends", "keep_batch"])
+def test_a_process_that_dies_at_any_step_is_followed_by_one_that_counts_on(step, monkeypatch):
+    here = known_key()
+    here.take(TRIED[:2], TRIED[-1].at)
+    with monkeypatch.context() as dying:
+        real = getattr(TheftJournal, step)
+
+        def dies(*given):
+            real(*given)
+            raise SystemExit
+
+        dying.setattr(TheftJournal, step, dies)
+        with pytest.raises(SystemExit):
+            here.take(TRIED[2:], TRIED[-1].at, "again")
+    here.take(TRIED[2:], TRIED[-1].at, "again")
+
+    assert served(here) == 40
+    assert here.held(at=TRIED[-1].at).curb is Curb.BLOCK
+
+
+def test_what_was_found_while_the_records_were_away_is_not_forgotten(monkeypatch):
+    """The counters say a finding once; by the second delivery they have nothing more to say."""
+    here = known_key()
+    flow = here.flow
+    monkeypatch.setattr(Here, "flow", flow)
+    with monkeypatch.context() as away:
+        away.setattr(MemoryRecords, "put", lambda *_: (_ for _ in ()).throw(Unavailable("away")))
+        with pytest.raises(Unavailable, match="away"):
+            here.take(TRIED, TRIED[-1].at, "again")
+    here.take(TRIED, TRIED[-1].at + dt.timedelta(seconds=30), "again")
+
+    assert here.held(at=TRIED[-1].at).curb is Curb.BLOCK
+    assert served(here) == 40
+
+
+def test_strange_uses_that_a_shared_store_counted_belong_to_the_incident_too(here):
+    early = [counted(at=NOW - dt.timedelta(seconds=n), strange=True) for n in (3, 2)]
+    usual = counted(at=NOW - dt.timedelta(seconds=1))
+    here.take([*early, usual])
+    here.take([counted(finding())])
+
+    assert served(here) == 3
+
+
+def test_strange_uses_that_nothing_came_of_are_forgotten(here):
+    """Six quiet hours end a run of strange use; so does a person who lifts the key."""
+    for hours in (30, 22, 1):
+        at = NOW - dt.timedelta(hours=hours)
+        here.take([counted(at=at, strange=True)], at)
+    assert here.flow.theft_journal.theft(KEY) is None
+    here.take([counted(finding())])
+    assert served(here) == 2
+
+    later = NOW + dt.timedelta(hours=1)
+    here.flow.lift(KEY, "eve", "it was us", later, is_owner=True)
+    here.take([counted(at=NOW + dt.timedelta(minutes=59), strange=True)], later)
+    here.take([counted(finding(at=later + dt.timedelta(minutes=1)), at=later)], later)
+    assert AWAY not in here.flow.theft_journal.theft(KEY).sources
+
+
+def test_more_addresses_than_are_kept_are_counted_together(here):
+    here.take([counted(finding())])
+    many = [replace(counted(), ip=f"10.0.0.{n}") for n in range(100)]
+    here.take(many)
+    sources = here.flow.theft_journal.theft(KEY).sources
+
+    assert len(sources) == 31
+    assert sum(source.requests for source in sources.values()) == 101
+
+
+# --- what is usual for keys outlives the counters -------------------------------------------------
+
+
+def usual(at=NOW - dt.timedelta(minutes=1)):
+    """A use of the owner's."""
+    return UsageEvent(at=at, key_id=KEY, ip=HOME, user_agent=AGENT, path=CALL)
+
+
+def test_counters_that_lost_everything_are_told_what_was_usual():
+    here = known_key()
+    here.take([usual()])
+    here.counters = open_counters("memory://", Options(place_of=PLACES.get))
+    here.take(TRIED[:20], TRIED[-1].at)
+
+    assert here.flow.theft_journal.theft(KEY).level is ThreatLevel.CRITICAL
+
+
+def test_a_key_that_began_anew_is_told_what_was_usual_before():
+    here = known_key()
+    here.take([usual()])
+    before = here.counters.baseline(KEY)
+    here.counters = open_counters("memory://", Options(place_of=PLACES.get))
+    for hours in range(3):
+        here.counters.observe(usual(NOW + dt.timedelta(hours=hours)).use)
+    here.take([usual(NOW + dt.timedelta(hours=3))], NOW + dt.timedelta(hours=3))
+
+    assert here.counters.baseline(KEY).since == before.since
+
+
+def test_a_baseline_is_kept_when_hours_were_learned_and_looked_at_every_ten_minutes(monkeypatch):
+    here, calls = known_key(), []
+    flow = here.flow
+    monkeypatch.setattr(Here, "flow", flow)
+    get, put = MemoryRecords.get, MemoryRecords.put
+
+    def counting(word, real):
+        def call(records, kind, *more):
+            if kind == "baselines":
+                calls.append(word)
+            return real(records, kind, *more)
+
+        return call
+
+    monkeypatch.setattr(MemoryRecords, "get", counting("get", get))
+    monkeypatch.setattr(MemoryRecords, "put", counting("put", put))
+    for minute in range(0, 10 * 60, 2):
+        at = NOW + dt.timedelta(minutes=minute)
+        here.take([usual(at)], at)
+
+    assert (calls.count("get"), calls.count("put")) == (60, 3)
+
+
+def test_baselines_that_cannot_be_looked_after_hold_up_nothing(here, monkeypatch, caplog):
+    monkeypatch.setattr(
+        here.counters, "baseline", lambda _: (_ for _ in ()).throw(Unavailable("no answer"))
+    )
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+
+    assert here.held().curb is Curb.BLOCK
+    assert "baselines are not looked after: no answer" in caplog.text
+
+
+def test_few_keys_are_looked_after_at_once_and_made_up_ones_never(here, monkeypatch):
+    looked = []
+    monkeypatch.setattr(here.counters, "baseline", looked.append)
+    here.take([replace(usual(), key_id=f"key-{n}", status=200 + n % 2 * 201) for n in range(300)])
+
+    assert looked == [f"key-{n}" for n in range(0, 100, 2)]
+
+
+def test_a_baseline_of_another_version_is_learned_anew_and_replaced():
+    here = known_key()
+    here.records.put("baselines", KEY, {"learned": {"since": "long ago"}}, None)
+    here.take([usual()])
+
+    kept = here.records.get("baselines", KEY).value["learned"]
+    assert kept["since"] == here.counters.baseline(KEY).since
+
+
 # --- a batch that comes again ---------------------------------------------------------------------
 
 
@@ -421,7 +640,7 @@ def test_the_uses_of_a_batch_are_counted_once_however_often_it_comes(here):
     here.take([counted(finding()), counted()], message_id="again")
     here.take([counted()], message_id="another")
 
-    assert here.flow.theft_journal.theft(KEY).value.sources[AWAY].requests == 3
+    assert here.flow.theft_journal.theft(KEY).sources[AWAY].requests == 3
 
 
 def test_two_batches_at_once_need_no_second_delivery(here):
@@ -435,7 +654,7 @@ def test_two_batches_at_once_need_no_second_delivery(here):
 
     here.topics.publish = meanwhile
     here.take([counted(finding(ThreatLevel.HIGH))])
-    theft = here.flow.theft_journal.theft(KEY).value
+    theft = here.flow.theft_journal.theft(KEY)
 
     assert (theft.level, theft.restrained, theft.told) == (ThreatLevel.CRITICAL, 4, 4)
     assert theft.held.curb is Curb.BLOCK

@@ -98,6 +98,29 @@ def test_hostile_logs_make_small_baselines(tmp_path):
     assert all(len(encoded(one)) <= 4096 for one in known.values())
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
+def test_lines_that_are_no_event_are_counted_and_the_first_is_named(tmp_path, suffix):
+    fine = logged(tmp_path / "a.jsonl.gz", busy())
+    event = line(use(0.1))
+    bad = ["{broken", "[]", '{"key_id": "k"}', '{"key_id": "k", "timestamp": "soon"}', event * 2]
+    text = "\n".join([event, "", event, "  ", *bad, event]).encode()
+    broken = tmp_path / f"b.{suffix}"
+    broken.write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+    source = UsageFiles([fine, broken])
+    requests = sum(group.requests for group in source.hours() if group.key_id == "key-1")
+
+    assert (source.unreadable, source.first) == (5, f"{broken}, line 5")
+    assert requests == len(list(busy())) + 3
+
+
+def test_files_that_are_none_are_refused_in_words(tmp_path):
+    path = tmp_path / "e.jsonl.gz"
+    path.write_bytes(b"no gzip")
+
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        list(UsageFiles([path]).hours())
+
+
 def test_the_text_is_bigquerys_and_its_answers_are_read_as_they_come(tmp_path):
     class Canned(UsageTable):
         def _answers(self, asked):

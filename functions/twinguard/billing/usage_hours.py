@@ -5,7 +5,9 @@ What the hours teach is decided in `decide/threats/bulk.py`."""
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,24 @@ from twinguard.errors import Misconfigured
 
 _READ = """
 CREATE TABLE events AS SELECT * FROM read_json(
-  ?, format = 'newline_delimited', ignore_errors = true,
+  ?, format = 'newline_delimited', ignore_errors = true, filename = 'file',
   columns = {
     key_id: 'VARCHAR', timestamp: 'TIMESTAMPTZ', ip: 'VARCHAR', user_agent: 'VARCHAR',
     path: 'VARCHAR', status: 'BIGINT'
   }
 )
 """
+_UNREADABLE = """
+WITH lines AS (
+  SELECT
+    rowid, file, key_id IS NULL OR timestamp IS NULL AS is_bad,
+    row_number() OVER (PARTITION BY file ORDER BY rowid) AS number
+  FROM events
+)
+SELECT file, number, COUNT(*) OVER () FROM lines WHERE is_bad ORDER BY rowid LIMIT 1
+"""
+"""The first line that is no event, by its number among those that are not blank; how many are."""
+
 _FETCHED = 10_000
 
 
@@ -34,13 +47,15 @@ def statement(table: str) -> str:
 
 
 class UsageFiles:
-    """Files of events, JSONL or JSONL.gz. Lines that cannot be read are left out."""
+    """Files of events, JSONL or JSONL.gz. Lines that cannot be read are left out and counted:
+    `unreadable`, of which `first` is the first one's place."""
 
     def __init__(self, paths: Sequence[Path], memory: str = "800MB") -> None:
         missing = next((path for path in paths if not path.is_file()), None)
         if missing is not None or not paths:
             raise Misconfigured(f"{missing or 'no file'} cannot be read; name files of events")
         self._paths, self._memory = paths, memory
+        self.unreadable, self.first = 0, ""
 
     def hours(self) -> Iterator[Group]:
         """Each key's hours in order, by what used it."""
@@ -49,18 +64,33 @@ class UsageFiles:
         with duckdb.connect(":memory:") as db:
             db.execute("SET TimeZone = 'UTC'")
             db.execute("SET memory_limit = ?", [self._memory])
-            db.execute(_READ, [[str(path) for path in self._paths]])
+            try:
+                db.execute(_READ, [[str(path) for path in self._paths]])
+            except duckdb.Error as err:
+                raise Misconfigured(f"the events cannot be read: {err}") from err
+            if bad := db.execute(_UNREADABLE).fetchone():
+                path, number, self.unreadable = bad
+                self.first = f"{path}, line {_line_of(Path(path), number)}"
             found = db.execute(translated(statement("events")))
             while rows := found.fetchmany(_FETCHED):
                 yield from map(_group, rows)
 
 
 class UsageTable(BigQuery):
-    """A table of events in BigQuery, as PROJECT.DATASET.TABLE."""
+    """A table of events in BigQuery, as PROJECT.DATASET.TABLE: there are no lines to be read."""
+
+    unreadable, first = 0, ""
 
     def hours(self) -> Iterator[Group]:
         """Each key's hours in order, by what used it."""
         yield from map(_group, self._answers(Statement(statement(self.table))))
+
+
+def _line_of(path: Path, number: int) -> int:
+    """The number of a file's line, given its number among those that are not blank."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+        filled = (at for at, line in enumerate(lines, 1) if line.strip())
+        return next(islice(filled, number - 1, None), number)
 
 
 def _group(row: Iterable[Any]) -> Group:

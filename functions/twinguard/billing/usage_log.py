@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -22,8 +22,9 @@ from twinguard.decide.spend import Basis, Dimension, Freshness, Line, Query
 from twinguard.errors import Misconfigured
 from twinguard.readers import ready
 
-__all__ = ["UsageLog", "is_usage_log"]
+__all__ = ["UsageLog", "is_usage_log", "lines_of"]
 
+T = TypeVar("T")
 CURRENCY: Final = "USD"
 _MARK = "cost_nanos"
 _SERVICES = {"openai": "OpenAI", "local": "Local models", "mock": "Mocks"}
@@ -92,7 +93,7 @@ class UsageLog:
         self._newest: dt.datetime | None = None
         seen: set[bytes] = set()
         for path in self._paths:
-            for entry in _read(path):
+            for entry in lines_of(path, _Entry):
                 mark = hashlib.blake2b(entry.id.encode(), digest_size=10).digest()
                 if mark not in seen:
                     seen.add(mark)
@@ -160,8 +161,9 @@ def is_usage_log(path: str) -> bool:
     return first.startswith((b"{", b"[")) and f'"{_MARK}":'.encode() in first
 
 
-def _read(path: str) -> Iterator[_Entry]:
-    one, several = msgspec.json.Decoder(_Entry), msgspec.json.Decoder(list[_Entry])
+def lines_of(path: str | Path, shape: type[T]) -> Iterator[T]:
+    """The lines of a usage log, of each what the shape names; the log is read whole or refused."""
+    one, several = msgspec.json.Decoder(shape), msgspec.json.Decoder(list[shape])  # type: ignore[valid-type]
     try:
         with Path(path).open("rb") as lines:
             for number, line in enumerate(lines, start=1):

@@ -21,7 +21,7 @@ from twinguard.cli.scale_output import table
 from twinguard.cli.security_monitor import key_id_of
 from twinguard.config import environment_named
 from twinguard.decide.threats.memory import Watch
-from twinguard.decide.threats.values import Finding, ThreatLevel
+from twinguard.decide.threats.values import Finding, ThreatLevel, reasons_of
 from twinguard.errors import Misconfigured
 from twinguard.peppers import Peppers
 
@@ -100,6 +100,8 @@ def main(
         if report or api_key:
             _report(watch, found, only)
         _tell(watch, source, found, output, only)
+        if source.left_out:
+            typer.echo(_left_out(source, keys, name), err=True)
 
 
 def _run(
@@ -147,16 +149,13 @@ def _report(watch: Watch, found: list[Finding], only: str) -> None:
         by_key.setdefault(finding.key_id, []).append(finding)
     worst = {key: max(of, key=lambda f: f.threat_level.rank) for key, of in by_key.items()}
     for key in sorted(worst, key=lambda key: (-worst[key].threat_level.rank, key)):
-        finding, reasons = worst[key], worst[key].evidence["reasons"]
-        ordered = (
-            sorted(reasons, key=lambda r: -reasons[r])[:3] if isinstance(reasons, dict) else []
-        )
+        finding = worst[key]
         made.add_row(
             key,
             finding.threat_level,
             str(len(by_key[key])),
             f"{by_key[key][0].timestamp:%Y-%m-%d %H:%M:%S}",
-            ", ".join(word.replace("_", " ") for word in ordered),
+            ", ".join(name for name, _ in reasons_of(finding.evidence)[:3]),
             style=COLOURS[finding.threat_level],
         )
     console = Console()
@@ -183,6 +182,15 @@ def _tell(
         typer.echo(
             f"{watch.late} events were older than their key's newest and changed nothing", err=True
         )
+
+
+def _left_out(source: files.Events, keys: Path | None, environment: str) -> str:
+    if source.left_out < source.read:
+        return f"{source.left_out:,} events of other environments were left out"
+    return (
+        f"all {source.read:,} events were left out: {keys} says that none is of {environment}; "
+        "name another --environment, or leave it out"
+    )
 
 
 def _simulate(seed: int) -> None:

@@ -66,7 +66,8 @@ class KeyLine(Struct, frozen=True):
 
 
 class Events:
-    """The events of a file in its order. `read` and `unreadable` count its lines."""
+    """The events of a file in its order. `read` and `unreadable` count its lines, `left_out` those
+    of keys that are `skipped`."""
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class Events:
         skipped: frozenset[str] = frozenset(),
     ) -> None:
         self.path, self.is_strict, self.is_followed = path, is_strict, is_followed
-        self.read = self.unreadable = 0
+        self.read = self.unreadable = self.left_out = 0
         self.first = ""
         self._skipped = skipped
         if is_followed and path.suffix == ".gz":
@@ -115,6 +116,7 @@ class Events:
                 continue
             self.read += 1
             if event.key_id in self._skipped:
+                self.left_out += 1
                 continue
             yield Use(
                 at,

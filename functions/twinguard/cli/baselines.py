@@ -46,7 +46,10 @@ def learn(
     ] = None,
     file: File = STANDARD,
 ) -> None:
-    """Learn from logs, by DuckDB from files or by the same SQL in BigQuery."""
+    """Learn from logs, by DuckDB from files or by the same SQL in BigQuery.
+
+    Exit codes: 0 done, also where lines could not be read: they are counted, and the first one is
+    named; 2 wrong usage, a file that cannot be read, or nothing in it that can."""
     from twinguard.billing.usage_hours import UsageFiles, UsageTable
 
     with exiting():
@@ -55,6 +58,10 @@ def learn(
         source = UsageTable(table) if table else UsageFiles(events or [])
         refused = poisoned(_found(findings))
         known = learned(source.hours(), places_of(geo), refused)
+        if source.unreadable:
+            typer.echo(f"{source.unreadable:,} lines are no event; first: {source.first}", err=True)
+        if source.unreadable and not known:
+            raise Misconfigured(f"no line is an event; {file} is left as it was")
         write(file, known)
         largest = max((len(encoded(one)) for one in known.values()), default=0)
         typer.echo(

@@ -6,7 +6,6 @@ Exit codes: 0 told, 2 wrong usage."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ import typer
 from msgspec import Struct
 from rich.text import Text
 
+from twinguard.billing.usage_log import lines_of
 from twinguard.cli.desk import AsJson, exiting
 from twinguard.cli.scale_output import console, print_json, say, table
 from twinguard.decide.ledger import dollars_of, usd
@@ -103,7 +103,7 @@ def usage(
         chosen = _chosen(by)
         rows: dict[str, Sums] = {}
         total = Sums()
-        for line in _lines(file):
+        for line in lines_of(file, _Line):
             rows.setdefault(line.of(chosen), Sums()).add(line)
             total.add(line)
         ordered = sorted(rows.items(), key=lambda row: (-row[1].nanos, row[0]))
@@ -154,24 +154,6 @@ def _chosen(by: str) -> By:
     if by not in names:
         raise Misconfigured(f"--by {by[:40]}: write one of {', '.join(names)}")
     return names[by]
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    one, several = msgspec.json.Decoder(_Line), msgspec.json.Decoder(list[_Line])
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                text = line.strip()
-                try:
-                    if text.startswith(b"["):
-                        yield from several.decode(text)
-                    elif text:
-                        yield one.decode(text)
-                except msgspec.DecodeError as err:
-                    told = f"{path}, line {number} is no line of a usage log ({err})"
-                    raise Misconfigured(told) from err
-    except OSError as err:
-        raise Misconfigured(f"{path}: cannot be read ({err.strerror})") from err
 
 
 if __name__ == "__main__":

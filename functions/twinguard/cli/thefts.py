@@ -73,7 +73,7 @@ def unblock(
         is_near = bool(os.environ.get("TWINGUARD_COUNTERS"))
         flow = _flow(desk, needs_counters=is_near)
         lines = (
-            *lift_lines(key, flow.theft_journal.theft(key).value),
+            *lift_lines(key, flow.theft_journal.theft(key)),
             "trust what was strange: it was the owner"
             if owner
             else "go on suspecting what was strange",

@@ -7,43 +7,43 @@ process that dies in between is followed by one that goes on."""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from twinguard.decide import theft_tell
 from twinguard.decide.model import Alert
 from twinguard.decide.response import restraint_for, treatment_for
-from twinguard.decide.restraints import Curb, Restraint
-from twinguard.decide.threats.values import Fact, Finding, ThreatLevel, Use
-from twinguard.decide.wording import END, alert_of
+from twinguard.decide.restraints import Restraint
+from twinguard.decide.theft_uses import (
+    LONGEST,
+    QUIET,
+    Signs,
+    Source,
+    Used,
+    joined,
+    noted,
+    tallied,
+    with_batches,
+)
+from twinguard.decide.threats.values import Finding, ThreatLevel
 from twinguard.policy import Policy
 
-KIND = "theft"
-_FINDINGS, _SOURCES, _PATHS, _BATCHES = 30, 30, 10, 50
-_FAILED = 400
-
-
-class Source(Struct, frozen=True, kw_only=True):
-    """What one address did with the key while the incident was open."""
-
-    requests: int = 0
-    failed: int = 0
-    first: dt.datetime
-    last: dt.datetime
-    paths: tuple[str, ...] = ()
-    agents: tuple[str, ...] = ()
+_FINDINGS = 30
 
 
 class Theft(Struct, frozen=True, kw_only=True):
     """An incident. `restrained` and `told` are the ranks of the levels that were acted on and told.
 
     `rotation` says what became of the key: asked of the rotation, or marked for its owner. The uses
-    in the messages `batches` (the newest of them) are counted in `sources`."""
+    in the messages `batches` (the newest of them) are counted in `sources`: all since it opened,
+    and before that the strange ones since `since`, which led to it."""
 
     key_id: str
     opened_at: dt.datetime
+    since: dt.datetime | None = None
     last_at: dt.datetime
     level: ThreatLevel
     findings: tuple[Finding, ...] = ()
@@ -67,6 +67,13 @@ class Theft(Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         """True until it ended."""
         return self.ended_at is None
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """What is remembered of a key: its newest incident, and signs that none is open for."""
+
+    theft: Theft | None = None
+    signs: Signs | None = None
 
 
 class HoldBack(Struct, frozen=True):
@@ -106,6 +113,7 @@ def absorbed(theft: Theft | None, found: Finding, quiet: dt.timedelta) -> Theft 
         return Theft(
             key_id=found.key_id,
             opened_at=found.timestamp,
+            since=_since(theft, found.timestamp),
             last_at=found.timestamp,
             level=found.threat_level,
             findings=(found,),
@@ -121,38 +129,44 @@ def absorbed(theft: Theft | None, found: Finding, quiet: dt.timedelta) -> Theft 
     )
 
 
-def counted(theft: Theft, batch: str, uses: Iterable[Use]) -> Theft:
-    """The incident with a batch's uses of the key, once: a batch may come again."""
+def followed(
+    case: Case, batch: str, found: Sequence[Finding], used: Sequence[Used], quiet: dt.timedelta
+) -> Case:
+    """What is known of a key once a batch is, whichever batch of several comes first.
+
+    A batch may come again: its uses are counted once."""
+    theft, signs = case.theft, case.signs
+    for one in found:
+        theft = absorbed(theft, one, quiet)
+    if theft is None or not theft.is_open:
+        after = None if theft is None else theft.ended_at
+        strange = [one.use for one in used if one.is_strange]
+        strange = [use for use in strange if after is None or use.at > after]
+        return Case(theft=theft, signs=noted(signs, batch, strange))
+    if signs is not None and theft.opened_at - signs.last <= QUIET:
+        theft = replace(
+            theft,
+            sources=joined(theft.sources, signs.sources),
+            batches=with_batches(theft.batches, *signs.batches),
+        )
+    return Case(theft=counted(theft, batch, used))
+
+
+def counted(theft: Theft, batch: str, used: Sequence[Used]) -> Theft:
+    """The incident with a batch's uses of the key, once; whose they were is for people to say."""
     if batch in theft.batches:
         return theft
-    for use in uses:
-        theft = used(theft, use)
-    return replace(theft, batches=(*theft.batches, batch)[-_BATCHES:])
-
-
-def used(theft: Theft, use: Use) -> Theft:
-    """The incident with one more use of the key: whose it was is for people to say."""
-    if use.at < theft.opened_at or not theft.is_open:
-        return theft
-    known = theft.sources.get(use.ip) or Source(first=use.at, last=use.at)
-    if use.ip not in theft.sources and len(theft.sources) >= _SOURCES:
-        return theft
-    seen = replace(
-        known,
-        requests=known.requests + 1,
-        failed=known.failed + (use.status >= _FAILED),
-        first=min(known.first, use.at),
-        last=max(known.last, use.at),
-        paths=_with(known.paths, use.path[:200]),
-        agents=_with(known.agents, use.user_agent[:200]),
-    )
-    return replace(theft, sources=theft.sources | {use.ip: seen})
+    since = theft.since or theft.opened_at
+    uses = [one.use for one in used if one.use.at >= (since if one.is_strange else theft.opened_at)]
+    batches = with_batches(theft.batches, batch)
+    return replace(theft, sources=tallied(theft.sources, uses), batches=batches)
 
 
 def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:
     """What is still to be done, in the order in which it is done: the block before the words."""
     if not theft.is_open:
-        return () if theft.end_told or not theft.told else (Tell(_ended(theft, policy, now)),)
+        is_due = theft.told and not theft.end_told
+        return (Tell(theft_tell.ended(theft, policy, now)),) if is_due else ()
     steps: list[Step] = []
     worst = max(theft.findings, key=lambda one: one.threat_level.rank)
     restraint = restraint_for(worst, policy.security.responses)
@@ -162,7 +176,7 @@ def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:
         is_ours = theft.key_id in policy.secrets
         steps.append(Rotate(theft.key_id) if is_ours else Mark(theft.key_id))
     if theft.told < theft.level.rank:
-        steps.append(Tell(_opened(theft, restraint, policy, now)))
+        steps.append(Tell(theft_tell.opened(theft, worst, restraint, policy, now)))
     return tuple(steps)
 
 
@@ -220,49 +234,7 @@ def _is_same(known: Finding, found: Finding) -> bool:
     )
 
 
-def _with(known: tuple[str, ...], text: str) -> tuple[str, ...]:
-    return known if text in known or len(known) >= _PATHS else (*known, text)
-
-
-def _opened(theft: Theft, restraint: Restraint | None, policy: Policy, now: dt.datetime) -> Alert:
-    worst = max(theft.findings, key=lambda one: one.threat_level.rank)
-    title = f"API key {theft.key_id}: {theft.level}, {worst.detector.replace('_', ' ')}"
-    lines = (
-        *_reasons(worst),
-        f"First sign: {theft.opened_at:%Y-%m-%d %H:%M:%S} UTC, {len(theft.findings)} findings.",
-        _held_words(restraint),
-        f"Evidence and next steps: make incident ID={theft.name} ENV={policy.environment}",
-    )
-    key, level = f"{KIND}/{theft.name}", theft.level
-    return alert_of(policy, key, level.level, level.rank, title, lines, now)
-
-
-def _ended(theft: Theft, policy: Policy, now: dt.datetime) -> Alert:
-    title = f"API key {theft.key_id}: the incident is over"
-    lines = (f"{theft.ended_why} ({theft.ended_by})",)
-    key = f"{KIND}/{theft.name}"
-    return alert_of(policy, key, theft.level.level, END, title, lines, now)
-
-
-def _reasons(found: Finding) -> tuple[str, ...]:
-    """The strongest reasons with their bits, and where it came from."""
-    reasons = found.evidence.get("reasons")
-    ordered = sorted(reasons.items(), key=lambda one: -one[1]) if isinstance(reasons, dict) else []
-    words = ", ".join(f"{name.replace('_', ' ')} ({bits:g} bits)" for name, bits in ordered[:5])
-    where = _text(found.evidence.get("address"))
-    return (f"Why: {words or 'see the evidence'}.", f"Address: {where or 'unknown'}.")
-
-
-def _text(fact: Fact) -> str:
-    return fact if isinstance(fact, str) else ""
-
-
-def _held_words(restraint: Restraint | None) -> str:
-    if restraint is None:
-        return "The key is watched; nothing holds it back."
-    until = "until a person lifts it"
-    if restraint.until is not None:
-        until = f"until {dt.datetime.fromtimestamp(restraint.until, dt.UTC):%Y-%m-%d %H:%M} UTC"
-    if restraint.curb is Curb.BLOCK:
-        return f"The key is blocked {until}."
-    return f"The key may make {restraint.rate} requests a minute {until}."
+def _since(before: Theft | None, at: dt.datetime) -> dt.datetime:
+    """From when on strange use belongs to an incident: never to the one that ended before it."""
+    ended_at = None if before is None else before.ended_at
+    return at - LONGEST if ended_at is None else max(ended_at, at - LONGEST)

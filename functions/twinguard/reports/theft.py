@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.thefts import Theft
-from twinguard.decide.threats.values import Finding, ThreatLevel
+from twinguard.decide.threats.values import Finding, ThreatLevel, reasons_of
 from twinguard.policy import Policy
 
 _SHOWN = 12
@@ -141,9 +141,7 @@ def _served(theft: Theft) -> tuple[Served, ...]:
 
 
 def _words(found: Finding) -> str:
-    reasons = found.evidence.get("reasons")
-    ordered = sorted(reasons, key=lambda name: -reasons[name]) if isinstance(reasons, dict) else []
-    words = ", ".join(name.replace("_", " ") for name in ordered[:4])
+    words = ", ".join(name for name, _ in reasons_of(found.evidence)[:4])
     return clean(f"{found.detector.replace('_', ' ')}: {words}")
 
 

@@ -85,8 +85,10 @@ local function version_of(base)
   return base and tonumber(string.match(base, '^(%d+):')) or 0
 end
 
+-- A key that nothing was served to yet (version 0) is kept for a short while only: anybody can make
+-- such keys up.
 local function write(s)
-  call('SET', HOT, cmsgpack.pack(s), 'EX', LONGEST)
+  call('SET', HOT, cmsgpack.pack(s), 'EX', s[VERSION] == 0 and RULES.brief or LONGEST)
 end
 
 local function value(s, n, seconds, at)
@@ -309,6 +311,11 @@ local function wait(s, rate, at)
   return 60 * (1 - past + math.max(0, 1 - (rate - 1) / count))
 end
 
+-- The volume of a key that nothing was served to, once it is of another hour or before a pause.
+local function is_forgotten(s)
+  return s[VERSION] == 0 and (q.hour > s[HOUR] or q.at - s[AT] > RULES.brief)
+end
+
 local function observe()
   local kept = call('MGET', HOT, ID .. 'block', KEYS[1])
   local s = kept[1] and cmsgpack.unpack(kept[1])
@@ -329,12 +336,15 @@ local function observe()
       return cmsgpack.pack({ THROTTLED, seconds, rate })
     end
   end
-  if not s then
-    local base = call('GET', ID .. 'base')
-    s = fresh()
-    s[HOUR], s[VERSION] = q.hour, version_of(base)
-    if s[VERSION] == 0 then return cmsgpack.pack({ SEED }) end
+  if s and is_forgotten(s) then
+    call('DEL', HOT)
+    s = nil
   end
+  if not s then
+    s = fresh()
+    s[HOUR], s[VERSION] = q.hour, version_of(call('GET', ID .. 'base'))
+  end
+  if s[VERSION] == 0 and (q.served or q.version > 0) then return cmsgpack.pack({ SEED }) end
   if s[VERSION] ~= q.version then
     local base = call('GET', ID .. 'base')
     if base then return { STALE, base } end
@@ -372,7 +382,9 @@ local function observe()
       note_values(q.values)
     end
   end
-  if q.strange then
+  if s[VERSION] == 0 then
+    is_due = false -- nothing is remembered of it but its volume
+  elseif q.strange then
     is_due, is_news = stranger(s, q, at)
   elseif q.idle then
     is_due = false -- it says nothing of whose use it is
@@ -417,7 +429,8 @@ local function teach()
   if version_of(call('GET', ID .. 'base')) ~= q.expected then return 0 end
   call('SET', ID .. 'base', q.version .. ':' .. ARGV[3], 'EX', LEARNED)
   if q.taken > 0 then call('LTRIM', ID .. 'ended', q.taken, -1) end
-  local s = read() or fresh()
+  local s = read()
+  if not s or (s[VERSION] == 0 and s[HOUR] ~= q.hour) then s = fresh() end
   if s[HOUR] == 0 then s[HOUR] = q.hour end
   s[VERSION], s[LEASE] = q.version, 0
   write(s)

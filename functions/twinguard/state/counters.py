@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from twinguard.counters import Counters
+from twinguard.counters import Store
 from twinguard.decide.threats.rules import RULES, Rules
 from twinguard.decide.threats.values import KeyFacts, Place
 from twinguard.errors import Misconfigured
@@ -33,7 +33,7 @@ class Options(Struct, frozen=True, kw_only=True):
     authorities: str = ""
 
 
-def open_counters(url: str, options: Options | None = None) -> Counters:
+def open_counters(url: str, options: Options | None = None) -> Store:
     """The store a URL names; nothing is contacted yet. Misconfigured where it names none."""
     scheme, _, rest = url.partition("://")
     factory = _FACTORIES.get(scheme)
@@ -42,7 +42,7 @@ def open_counters(url: str, options: Options | None = None) -> Counters:
     return factory(scheme, rest, options or Options())
 
 
-def _memory(_: str, rest: str, options: Options) -> Counters:
+def _memory(_: str, rest: str, options: Options) -> Store:
     from twinguard.state.counters_memory import MemoryCounters
 
     if rest:
@@ -50,7 +50,7 @@ def _memory(_: str, rest: str, options: Options) -> Counters:
     return MemoryCounters(options)
 
 
-def _redis(scheme: str, rest: str, options: Options) -> Counters:
+def _redis(scheme: str, rest: str, options: Options) -> Store:
     from twinguard.state.counters_redis import RedisCounters
     from twinguard.state.redis_calls import RedisCalls
 
@@ -58,7 +58,7 @@ def _redis(scheme: str, rest: str, options: Options) -> Counters:
     return RedisCounters(RedisCalls(target, options.timeout), options)
 
 
-def _firestore(_: str, rest: str, options: Options) -> Counters:
+def _firestore(_: str, rest: str, options: Options) -> Store:
     from twinguard.state import open_records
     from twinguard.state.counters_records import RecordsCounters
 
@@ -72,7 +72,7 @@ def _unknown(url: str) -> Misconfigured:
     )
 
 
-_FACTORIES: dict[str, Callable[[str, str, Options], Counters]] = {
+_FACTORIES: dict[str, Callable[[str, str, Options], Store]] = {
     "firestore": _firestore,
     "memory": _memory,
     "redis": _redis,

@@ -16,7 +16,8 @@ import msgspec
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import MINUTE, Curb, Restraint, wait
-from twinguard.decide.threats.values import Finding, Use
+from twinguard.decide.threats.baseline import Baseline
+from twinguard.decide.threats.values import Use
 from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Conflict, Misconfigured, Unavailable
 from twinguard.ports import Records, Stored
@@ -30,6 +31,8 @@ KIND = "restraints"
 SERVED = "served"
 _ATTEMPTS = 20
 _LONGEST = dt.timedelta(days=400)
+_HEARD = dt.timedelta(days=1)
+"""So long what is over can still be asked for: every instance has heard of a lift by then."""
 
 ready(Restraint)
 
@@ -45,6 +48,7 @@ class RecordsCounters:
         self._memory = MemoryCounters(options)
         self._every = every
         self._held: dict[str, Restraint] = {}
+        self._lifted: dict[str, Restraint] = {}
         self._asked = -every
         self._lock = threading.Lock()
 
@@ -63,15 +67,16 @@ class RecordsCounters:
         """Say how a request that was admitted has ended."""
         self._memory.settle(use)
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
+    def observe(self, use: Use) -> Answer:
         """Count a request that was served elsewhere."""
+        self._known()  # what was lifted is judged anew from then on
         return self._memory.observe(use)
 
     def restrain(self, restraint: Restraint) -> None:
         """Hold a key back, or lift what does, on every instance."""
         fields = cast("dict[str, Any]", msgspec.to_builtins(restraint))
-        fields |= {"active": restraint.curb is not Curb.NONE}
-        since = dt.datetime.fromtimestamp(max(restraint.since, 0.0), dt.UTC)
+        fields |= {"active": True}  # a lift too: other instances have to hear of it
+        expires = _expires(restraint)
         for _ in range(_ATTEMPTS):
             stored = self._records.get(KIND, restraint.key_id)
             known = None if stored is None else _restraint(stored)
@@ -79,16 +84,24 @@ class RecordsCounters:
                 return
             version = None if stored is None else stored.version
             try:
-                self._records.put(KIND, restraint.key_id, fields, version, since + _LONGEST)
+                self._records.put(KIND, restraint.key_id, fields, version, expires)
             except Conflict:
                 continue
             break
         else:
             raise Conflict(f"{restraint.key_id} is held back by many at once; retry")
         if restraint.curb is Curb.NONE:
-            self._memory.restrain(restraint)
+            self._hear(self._lifted | {restraint.key_id: restraint})
         with self._lock:
             self._asked = -self._every
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What this instance learned of a key."""
+        return self._memory.baseline(key_id)
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what this instance learned."""
+        self._memory.restore(key_id, base, now)
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes, asked for every second."""
@@ -115,8 +128,17 @@ class RecordsCounters:
         return self._held
 
     def _all(self) -> dict[str, Restraint]:
-        found = (_restraint(stored) for stored in self._records.find(KIND, active=True))
-        return {restraint.key_id: restraint for restraint in found}
+        found = [_restraint(stored) for stored in self._records.find(KIND, active=True)]
+        self._hear({one.key_id: one for one in found if one.curb is Curb.NONE})
+        return {one.key_id: one for one in found if one.curb is not Curb.NONE}
+
+    def _hear(self, lifted: dict[str, Restraint]) -> None:
+        """Judge lifted keys anew here, once for each lift."""
+        with self._lock:
+            news = [lift for name, lift in lifted.items() if self._lifted.get(name) != lift]
+            self._lifted = lifted
+        for lift in news:
+            self._memory.restrain(lift)
 
     def _wait(self, key_id: str, rate: int, at: float) -> float:
         """Seconds until one more fits; where one fits, it is counted."""
@@ -138,6 +160,16 @@ class RecordsCounters:
                 continue
             return 0.0
         raise Unavailable(f"{key_id} is used by many at once while it is throttled; retry")
+
+
+def _expires(restraint: Restraint) -> dt.datetime:
+    """When nobody needs to know of it any more."""
+    since = dt.datetime.fromtimestamp(max(restraint.since, 0.0), dt.UTC)
+    if restraint.curb is Curb.NONE:
+        return since + _HEARD
+    if restraint.until is None:
+        return since + _LONGEST
+    return since + dt.timedelta(seconds=restraint.until - restraint.since) + _HEARD
 
 
 def _outranks(known: Restraint, new: Restraint) -> bool:

@@ -6,22 +6,19 @@ same as in `decide/threats/memory.py`. Who is handed an hour that ended learns f
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import msgpack
 
 from twinguard.counters import Answer
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.assess import assess, finding
-from twinguard.decide.threats.baseline import ADDRESS, Baseline, encoded
+from twinguard.decide.threats.baseline import ADDRESS, Baseline
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.sighting import (
     CUT,
-    FAILED,
     HIGH,
     Sighting,
     is_said,
@@ -29,11 +26,13 @@ from twinguard.decide.threats.sighting import (
     sighted,
     words_of,
 )
-from twinguard.decide.threats.values import Finding, Use
+from twinguard.decide.threats.sources import IDLE
+from twinguard.decide.threats.values import FAILED, Finding, Use
 from twinguard.errors import Unavailable
 from twinguard.readers import ready
 from twinguard.state import redis_watch as rw
 from twinguard.state import redis_words as words
+from twinguard.state.redis_baselines import Baselines, KeyScript
 from twinguard.state.redis_calls import RedisCalls, Script
 from twinguard.state.redis_families import Families
 from twinguard.state.redis_restraints import RedisRestraints, read_restraint
@@ -44,9 +43,6 @@ if TYPE_CHECKING:
 
 DONE, STALE, CLOSED, SEED, BLOCKED, THROTTLED, OLD = range(7)
 _TURNS = 6
-_KNOWN = 5_000
-"""Keys whose baselines a process remembers; one costs some ten kilobytes."""
-
 _HOMES = 20_000
 _HOME_DAYS = 3
 ready(Restraint)
@@ -61,28 +57,29 @@ class RedisCounters:
     def __init__(self, calls: RedisCalls, options: Options) -> None:
         self._calls = calls
         self._rules = options.rules
-        self._facts = {key.key_id: key for key in options.keys}
         self._reader = Reader(options.place_of, options.rules.cached)
-        self._known: OrderedDict[str, Known] = OrderedDict()
         self._families = Families(calls)
         self._homes: set[tuple[str, str]] = set()
-        self._lock = threading.RLock()
         self._restraints = RedisRestraints(calls)
-        self._script = Script(words.preamble(options.rules) + words.text_of("counters.lua"))
+        self._script = KeyScript(calls, options.rules)
+        self._baselines = Baselines(calls, self._script, options)
         self._across = Script(words.text_of("neighbours.lua"))
 
     def admit(self, use: Use) -> Answer:
         """Say whether a request may pass; if so, count it and say what it shows."""
         return self._counted(use, is_open=True)
 
-    def observe(self, use: Use) -> tuple[Finding, ...]:
+    def observe(self, use: Use) -> Answer:
         """Count a request that was served elsewhere."""
-        return self._counted(use, is_open=False).findings
+        return self._counted(use, is_open=False)
 
     def settle(self, use: Use) -> None:
         """Say how a request that was admitted has ended."""
-        known = self._known.get(use.key_id)
         at = use.at.timestamp()
+        known = self._baselines.known.get(use.key_id)
+        if known is None and use.status < FAILED:
+            self._seeded(self._baselines.of(use.key_id, int(at / 3600)), use)
+            known = self._baselines.known.get(use.key_id)
         if known is None or int(at / 3600) != known.hour:
             return
         signature, is_fine = (use.ip, use.user_agent, use.path), use.status < FAILED
@@ -91,7 +88,7 @@ class RedisCounters:
         seen = sighted(use, known.hour, known.base, self._reader, self._rules)
         if not seen.is_idle and (is_fine or seen.is_strange):
             fields = words.ending(use, seen, known.hour, at, is_fine=is_fine)
-            self._run(use.key_id, b"settle", **fields)
+            self._script.run(use.key_id, b"settle", **fields)
         if is_fine:
             self._remember(known, use, seen)
 
@@ -99,9 +96,17 @@ class RedisCounters:
         """Hold a key back, or lift what does, on every instance."""
         self._restraints.put(restraint)
         if restraint.is_owner:
-            self._accept(restraint.key_id)
+            self._baselines.accept(restraint.key_id)
         elif restraint.curb is Curb.NONE:
-            self._run(restraint.key_id, b"rearm")
+            self._script.run(restraint.key_id, b"rearm")
+
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What was learned of a key."""
+        return self._baselines.read(key_id)[1]
+
+    def restore(self, key_id: str, base: Baseline, now: dt.datetime) -> None:
+        """Put a baseline into the place of what was learned since it was lost."""
+        self._baselines.restore(key_id, base, int(now.timestamp() / 3600))
 
     def follow(self) -> Iterator[tuple[Restraint, ...]]:
         """First everything that is in force, then what changes."""
@@ -110,10 +115,13 @@ class RedisCounters:
     def _counted(self, use: Use, *, is_open: bool) -> Answer:
         """Count one use; a baseline that is missing, old or due is put right in between."""
         at = use.at.timestamp()
+        is_served = use.status < FAILED and not is_open
         for _ in range(_TURNS):
-            known = self._fresh(use.key_id, int(at / 3600))
+            known = self._baselines.of(use.key_id, int(at / 3600))
             fields, seen = self._asked(known, use, at, is_open=is_open)
-            reply = self._run(use.key_id, b"observe", **fields)
+            fields["served"] = is_served and not fields.get("idle", False)
+            reply = self._script.run(use.key_id, b"observe", **fields)
+            is_strange = fields.get("strange", False)
             match reply[0]:
                 case 0:
                     if seen is not None and not is_open:
@@ -121,20 +129,28 @@ class RedisCounters:
                     found: tuple[Finding, ...] = ()
                     if len(reply) > 2:  # noqa: PLR2004 - it is to be weighed
                         found = self._weigh(known, use, rw.weighed(reply), seen)
-                    return Answer(findings=found, rate=reply[1])
+                    return Answer(findings=found, is_strange=is_strange, rate=reply[1])
                 case 6:
-                    return Answer(rate=reply[1])
+                    return Answer(is_strange=is_strange, rate=reply[1])
                 case 1:
-                    self._reload(use.key_id, known, reply[1])
+                    self._baselines.reload(use.key_id, known.hour, reply[1])
                 case 2:
-                    self._learn(use.key_id, known, reply[1])
+                    self._baselines.learn(use.key_id, known, reply[1])
                 case 3:
-                    self._teach(use.key_id, known, known.base, 0, 0)
+                    is_served = self._seeded(known, use)
                 case 4:
                     return Answer(refused=read_restraint(reply[1]))
                 case _:
                     return words.throttled(use.key_id, reply[1], int(reply[2]))
         raise Unavailable(f"the baseline of {use.key_id} changed {_TURNS} times meanwhile; retry")
+
+    def _seeded(self, known: Known, use: Use) -> bool:
+        """Teach the store what is known of a key; False where it may not begin yet."""
+        source, _, path = self._reader.read(use)
+        if known.version:  # the store lost it
+            self._baselines.teach(use.key_id, known, known.base, 0, 0)
+            return True
+        return path not in IDLE and self._baselines.begin(use.key_id, known, source)
 
     def _asked(
         self, known: Known, use: Use, at: float, *, is_open: bool
@@ -209,7 +225,7 @@ class RedisCounters:
             return ()
         mine = {"rank": rank, "at": reply.at, "strange": is_strange, "told": reply.state[rw.TOLD]}
         mine |= {"told_at": reply.state[rw.TOLD_AT], "volume": told.volume}
-        if not self._run(use.key_id, b"tell", **mine, volume_at=told.volume_at):
+        if not self._script.run(use.key_id, b"tell", **mine, volume_at=told.volume_at):
             return ()
         if is_strange and rank >= HIGH and is_new:
             self._source(seen.source.address, b"flag", key=use.key_id, at=reply.at)
@@ -229,71 +245,7 @@ class RedisCounters:
         state[rw.FLAGGED] = state[rw.FLAGGED] or flagged
         state[rw.COLLEAGUE] = state[rw.COLLEAGUE] and home
         near = {"keys": keys, "same_agent": bool(same_agent), "flagged": bool(flagged)}
-        self._run(use.key_id, b"neighbours", **near, home=bool(home))
-
-    # --- baselines -------------------------------------------------------------------------------
-
-    def _fresh(self, key_id: str, hour: int) -> Known:
-        with self._lock:
-            known = self._known.get(key_id)
-            if known is None:
-                base = Baseline(since=hour)
-                known = Known(base, 0, self._facts.get(key_id), self._rules)
-                self._known[key_id] = known
-                if len(self._known) > _KNOWN:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(key_id)
-            known.turn(hour)
-            return known
-
-    def _reload(self, key_id: str, known: Known, kept: bytes) -> None:
-        version, base = rw.read_base(kept)
-        if base is None:  # of another program's version: learned anew
-            base = Baseline(since=known.hour)
-        with self._lock:
-            self._known[key_id] = Known(base, version, self._facts.get(key_id), self._rules)
-
-    def _learn(self, key_id: str, known: Known, ended: list[list[Any]]) -> None:
-        base = msgspec.msgpack.decode(encoded(known.base), type=Baseline)
-        rw.lesson(base, ended, self._rules)
-        self._teach(key_id, known, base, known.version, len(ended))
-
-    def _teach(self, key_id: str, known: Known, base: Baseline, expected: int, taken: int) -> None:
-        """Store a baseline; whoever was faster goes first, and is asked at the next turn."""
-        version = max(expected, known.version) + 1
-        fields = {"expected": expected, "version": version, "taken": taken, "hour": known.hour}
-        words = (b"teach", packed(**fields), encoded(base))
-        if self._calls.run(self._script, _key(key_id), *words):
-            with self._lock:
-                facts = self._facts.get(key_id)
-                self._known[key_id] = Known(base, version, facts, self._rules)
-
-    def _accept(self, key_id: str) -> None:
-        """Trust at once what is strange about a key, for somebody looked and said so."""
-        hour, kept, values = self._calls.run(self._script, _key(key_id), b"accept", packed())
-        if not kept:
-            return
-        version, base = rw.read_base(kept)
-        if base is None:
-            return
-        at = hour - base.since
-        novel, quiet_peak = msgpack.decode(values)
-        base.strange_hour = max(base.strange_hour, float(quiet_peak))
-        for seen, names in zip(base.seen, novel, strict=True):
-            seen.update({name: [at, at, self._rules.trusted_days] for name in names})
-        known = Known(base, version, self._facts.get(key_id), self._rules)
-        known.hour = hour
-        self._teach(key_id, known, base, version, 0)
-
-    # --- calls -----------------------------------------------------------------------------------
-
-    def _run(self, key_id: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
-        reply = self._calls.run(self._script, _key(key_id), word, packed(**fields))
-        return msgpack.decode(reply) if isinstance(reply, bytes) else reply
+        self._script.run(use.key_id, b"neighbours", **near, home=bool(home))
 
     def _source(self, address: str, word: bytes, **fields: object) -> Any:  # noqa: ANN401
         return self._calls.run(self._across, b"source:" + named(address), word, packed(**fields))
-
-
-def _key(key_id: str) -> bytes:
-    return b"throttled:" + named(key_id)

@@ -54,6 +54,7 @@ def preamble(rules: Rules) -> str:
     """The rules that the script needs, as its first line."""
     numbers = {
         "active": rules.active_seconds,
+        "brief": int(rules.brief_seconds),
         "late": rules.late_seconds,
         "lease": _LEASE,
         "longest": rules.longest_seconds,

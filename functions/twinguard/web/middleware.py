@@ -185,6 +185,7 @@ class SecurityMiddleware:
             status=use.status,
             country=self._country(use.ip),
             counted=is_shared,
+            strange=is_shared and verdict.is_strange,
             findings=verdict.findings,
         )
         self._reporter.report(event)

@@ -44,7 +44,7 @@ def protection(env: Mapping[str, str], keys: Iterable[KeyFacts] = ()) -> dict[st
         endpoint = override(env, "PUBSUB_ENDPOINT", "PUBSUB_EMULATOR_HOST")
         reporter = Reporter(TopicPublisher(endpoint), topic, tallies)
     return {
-        "guard": Guard(open_counters(url, options), security, tallies),
+        "guard": Guard(open_counters(url, options), security, tallies, policy.environment.value),
         "key_id_of": Peppers.read(env).key_id,
         "reporter": reporter,
         "places": places,

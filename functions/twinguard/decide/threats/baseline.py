@@ -33,6 +33,9 @@ soon outweighs it. Countries and kinds of network change least."""
 MOST_VALUES = 4096
 """At most so many values of an hour are noted, plus those of one request."""
 
+WORTH_KEEPING = 6
+"""Hours learned since a baseline was kept durably from which on it is kept again."""
+
 WORTH = 40
 """At most so many new values of an hour are counted: beyond, a key is as restless as can be."""
 
@@ -148,6 +151,21 @@ class Baseline(Struct):
 def slot_of(hour: int) -> int:
     """The hour of the week of an hour since 1970, which began on a Thursday."""
     return (hour + 3 * DAY) % WEEK
+
+
+def survivor(kept: Baseline | None, mine: Baseline | None) -> Baseline | None:
+    """Which of two baselines of a key takes the other's place: the one kept where the one in use
+    is a beginner's, the one in use where it has learned for hours since. None: neither."""
+    if kept is not None and (
+        mine is None or (mine.since > kept.since and mine.active < kept.active)
+    ):
+        return kept
+    if mine is None or not mine.active:
+        return None
+    is_news = (
+        kept is None or mine.since != kept.since or mine.through >= kept.through + WORTH_KEEPING
+    )
+    return mine if is_news else None
 
 
 def encoded(baseline: Baseline) -> bytes:

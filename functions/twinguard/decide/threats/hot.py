@@ -5,10 +5,11 @@ Bounded: values beyond a cap push out the oldest. Pure state; `memory.py` moves 
 
 from __future__ import annotations
 
-from twinguard.decide.threats.baseline import DIMENSIONS, Baseline, Tally
+from twinguard.decide.threats.baseline import DIMENSIONS, Baseline, Tally, learn
+from twinguard.decide.threats.episode import Episode
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.sources import Source
-from twinguard.decide.threats.values import KeyFacts, NetworkKind, ThreatLevel, Use
+from twinguard.decide.threats.values import KeyFacts, ThreatLevel, Use
 from twinguard.decide.threats.window import Novel, Sliding, Window
 
 Signature = tuple[str, str, str]
@@ -21,37 +22,7 @@ _SIGNATURES = 1024
 _ACTIVE = 3600.0
 _DAY = 86400.0
 _LEARNED = 24.0
-_FAILED_PATHS = 16
 _OLD = 7 * 86400.0
-
-
-class Episode:
-    """A run of strange use of one key, and what has been told about it."""
-
-    __slots__ = (
-        *("agent_keys", "changes", "failed", "failed_paths", "flagged", "generic", "hours"),
-        *("kinds", "last", "listing", "networks", "next_check", "other_keys", "scanner"),
-        *("since", "strange", "succeeded", "told", "told_at", "colleague"),
-    )
-
-    def __init__(self, at: float) -> None:
-        self.since = self.last = at
-        self.hours: set[int] = set()
-        self.strange = self.succeeded = self.failed = self.changes = self.told = 0
-        self.failed_paths: set[str] = set()
-        self.kinds: set[NetworkKind] = set()
-        self.networks: set[str] = set()
-        self.listing = self.scanner = self.generic = self.flagged = self.agent_keys = False
-        self.colleague = True
-        self.other_keys = 0
-        self.next_check = 1
-        self.told_at = 0.0
-
-    def note_failure(self, path: str) -> None:
-        """Count a request that failed, and the paths it was tried on."""
-        self.failed += 1
-        if len(self.failed_paths) < _FAILED_PATHS:
-            self.failed_paths.add(path)
 
 
 class Hot:
@@ -61,7 +32,7 @@ class Hot:
         *("alarm", "base", "countries", "episode", "facts", "familiar", "hourly", "known_at"),
         *("known_country", "last", "last_at", "limit", "minute", "novel", "recent", "short"),
         *("strange", "strange_hour", "strange_minute", "tally", "ten", "told", "volume_told"),
-        *("was_strange", "strange_peak"),
+        *("was_strange", "strange_peak", "is_new"),
     )
 
     def __init__(self, base: Baseline, hour: int, facts: KeyFacts | None, rules: Rules) -> None:
@@ -79,7 +50,7 @@ class Hot:
         self.last: Use | None = None
         self.last_at = self.known_at = 0.0
         self.known_country = ""
-        self.was_strange = False
+        self.was_strange = self.is_new = False
         self.strange_peak = 0
         self.volume_told = (0, 0.0)
         self.relimit(rules)
@@ -131,10 +102,24 @@ class Hot:
         self.episode = Episode(at)
         return self.episode
 
+    def active_episode(self, at: float, rules: Rules) -> Episode | None:
+        """The run of strange use, while it goes on."""
+        episode = self.episode
+        is_active = episode is not None and at - episode.last <= rules.active_seconds
+        return episode if is_active else None
+
     def told_of(self, network: str, at: float) -> int:
         """The level at which a network was already told lately."""
         rank, since = self.told.get(network, (0, 0.0))
         return rank if at - since < TOLD_SECONDS else 0
+
+    def note_values(
+        self, network: str, parts: tuple[tuple[int, str], ...], at: float, *, is_strange: bool
+    ) -> None:
+        """Note what a successful use showed, for its hour; never a stranger's under suspicion."""
+        is_suspect = self.is_suspect or self.told_of(network, at) >= ThreatLevel.HIGH.rank
+        if not (is_strange and is_suspect):
+            self.tally.note(parts)
 
     def take_turns(self) -> None:
         """A known source is used; count it as a turn if a stranger was last."""
@@ -164,6 +149,16 @@ class Hot:
             self.episode.told, self.episode.told_at = 0, 0.0
             self.episode.next_check = self.episode.strange
             self.episode.last -= rules.active_seconds + 1
+
+    def close(self, hour: int, rules: Rules) -> None:
+        """Learn from the hour that ended, and begin the next one."""
+        learn(self.base, self.tally, rules, is_suspect=self.is_suspect)
+        self.strange_peak = max(self.strange_peak, self.tally.strange)
+        self.tally = Tally(hour)
+        self.familiar.clear()
+        self.strange.clear()
+        self.forget_novel()
+        self.relimit(rules)
 
     def forget_novel(self) -> None:
         """Drop new values that nobody used for a day."""
@@ -196,7 +191,7 @@ class Hot:
             "known_active": len(known),
             "is_old": is_old(self.base, self.facts),
         }
-        episode = self.episode
+        episode = self.active_episode(at, rules)
         if episode is None or not episode.strange:
             return Window(**plain)  # type: ignore[arg-type]
         return Window(

@@ -9,14 +9,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 
 from twinguard.decide.threats.assess import assess, finding
-from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline, learn
-from twinguard.decide.threats.hot import Episode, Hot
+from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline
+from twinguard.decide.threats.episode import Episode
+from twinguard.decide.threats.hot import Hot
 from twinguard.decide.threats.neighbours import Neighbours
+from twinguard.decide.threats.newcomers import Newcomers
 from twinguard.decide.threats.reader import Reader
 from twinguard.decide.threats.rules import RULES, Rules
 from twinguard.decide.threats.sighting import (
     CUT,
-    FAILED,
     HIGH,
     Sighting,
     Told,
@@ -25,7 +26,8 @@ from twinguard.decide.threats.sighting import (
     sighted,
     words_of,
 )
-from twinguard.decide.threats.values import Finding, KeyFacts, Place, Use
+from twinguard.decide.threats.sources import IDLE
+from twinguard.decide.threats.values import FAILED, Finding, KeyFacts, Place, Use
 
 
 class Watch:
@@ -44,6 +46,7 @@ class Watch:
         self._reader = Reader(place_of or (lambda _: None), rules.cached)
         self._learned = dict(baselines or {})
         self._keys: OrderedDict[str, Hot] = OrderedDict()
+        self._newcomers = Newcomers(rules)
         self._neighbours = Neighbours(rules)
 
     def observe(self, use: Use, *, is_open: bool = False) -> tuple[Finding, ...]:
@@ -53,16 +56,17 @@ class Watch:
         at = use.at.timestamp()
         hot = self._keys.get(use.key_id)
         if hot is None:
-            hot = self._admitted(use.key_id, at)
-        elif at <= hot.last_at:
+            hot = self._new(use, at, is_served=use.status < FAILED and not is_open)
+        if at <= hot.last_at:
             if self._is_old(hot, use, at, is_open=is_open):
                 return ()
             at = hot.last_at
         hot.last_at, hot.last = at, use
         tally = hot.tally
         if int(at / 3600) != tally.hour:
-            self._close(hot, int(at / 3600))
+            hot.close(int(at / 3600), self.rules)
             tally = hot.tally
+            self._keys.move_to_end(use.key_id)
         tally.requests += 1
         hot.hourly.add(at)
         r60, r10 = hot.minute.add(at), hot.ten.add(at)
@@ -73,7 +77,7 @@ class Watch:
         if use.status < FAILED and signature in hot.familiar:
             hot.known_at = at
             hot.take_turns()
-        else:
+        elif not hot.is_new:
             is_due = self._look(hot, use, signature, at, is_open=is_open)
         if not is_due and r60 <= hot.alarm and r10 <= hot.short:
             return ()
@@ -81,9 +85,11 @@ class Watch:
 
     def settle(self, use: Use) -> None:
         """Say how an open use ended: learn from it, or count a stranger's failure."""
-        hot = self._keys.get(use.key_id)
         at = use.at.timestamp()
-        if hot is None or int(at / 3600) != hot.tally.hour:
+        hot = self._keys.get(use.key_id)
+        if hot is None and use.status < FAILED:
+            hot = self._new(use, at, is_served=True)
+        if hot is None or hot.is_new or int(at / 3600) != hot.tally.hour:
             return
         signature = (use.ip, use.user_agent, use.path)
         if use.status < FAILED and (signature in hot.familiar or signature in hot.strange):
@@ -91,10 +97,11 @@ class Watch:
         seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
         if seen.is_idle:
             return
+        if use.status >= FAILED and hot.episode is not None and seen.is_strange:
+            hot.episode.fail_after_all(use.path[:CUT])
         if use.status >= FAILED:
-            self._failed_after_all(hot.episode, use, seen)
             return
-        self._note_values(hot, seen, at)
+        hot.note_values(seen.source.network, seen.parts, at, is_strange=seen.is_strange)
         hot.bounded()
         if seen.is_strange:
             hot.strange[signature] = seen.novel
@@ -102,12 +109,14 @@ class Watch:
             hot.familiar[signature] = at
             self._neighbours.home(seen.source.address, use.key_id, hot.base)
 
-    def _failed_after_all(self, episode: Episode | None, use: Use, seen: Sighting) -> None:
-        if episode is None or not seen.is_strange or not episode.succeeded:
-            return
-        episode.succeeded -= 1
-        episode.note_failure(use.path[:CUT])
-        episode.next_check = episode.strange
+    def is_strange(self, use: Use) -> bool:
+        """True for a use that its key is not used to, once it was observed."""
+        hot = self._keys.get(use.key_id)
+        signature = (use.ip, use.user_agent, use.path)
+        if hot is None or signature in hot.familiar:
+            return False
+        seen = sighted(use, hot.tally.hour, hot.base, self._reader, self.rules)
+        return seen.is_strange and not seen.is_idle
 
     def rearm(self, key_id: str) -> None:
         """Forget what was said of a key, so that it is said again: somebody lifted its block."""
@@ -123,6 +132,15 @@ class Watch:
         """What was learned of a key until the last hour that ended."""
         hot = self._keys.get(key_id)
         return hot.base if hot is not None else self._learned.get(key_id)
+
+    def restore(self, key_id: str, base: Baseline, at: float) -> None:
+        """Know a key by this baseline from now on."""
+        hot = self._keys.get(key_id)
+        if hot is None:
+            self._keep(key_id, Hot(base, int(at / 3600), self._facts.get(key_id), self.rules))
+            return
+        hot.base = base
+        hot.relimit(self.rules)
 
     @property
     def tracked(self) -> int:
@@ -140,24 +158,23 @@ class Watch:
         self.repeated += is_again
         return is_again
 
-    def _admitted(self, key_id: str, at: float) -> Hot:
-        hour = int(at / 3600)
-        base = self._learned.get(key_id) or Baseline(since=hour)
-        hot = self._keys[key_id] = Hot(base, hour, self._facts.get(key_id), self.rules)
-        if len(self._keys) > self.rules.keys:
-            self._keys.popitem(last=False)
+    def _new(self, use: Use, at: float, *, is_served: bool) -> Hot:
+        """A key of which nothing is remembered: it begins where it was learned, or is served."""
+        base, facts = self._learned.get(use.key_id), self._facts.get(use.key_id)
+        if base is not None:
+            hot = Hot(base, int(at / 3600), facts, self.rules)
+        else:
+            source, _, path = self._reader.read(use)
+            is_served = is_served and path not in IDLE
+            hot = self._newcomers.met(use.key_id, at, facts, source if is_served else None)
+        if not hot.is_new:
+            self._keep(use.key_id, hot)
         return hot
 
-    def _close(self, hot: Hot, hour: int) -> None:
-        """Learn from the hour that ended, and begin the next one."""
-        learn(hot.base, hot.tally, self.rules, is_suspect=hot.is_suspect)
-        hot.strange_peak = max(hot.strange_peak, hot.tally.strange)
-        hot.tally = type(hot.tally)(hour)
-        hot.familiar.clear()
-        hot.strange.clear()
-        hot.forget_novel()
-        hot.relimit(self.rules)
-        self._keys.move_to_end(hot.last.key_id if hot.last else "")
+    def _keep(self, key_id: str, hot: Hot) -> None:
+        self._keys[key_id] = hot
+        if len(self._keys) > self.rules.keys:
+            self._keys.popitem(last=False)
 
     def _look(
         self, hot: Hot, use: Use, signature: tuple[str, str, str], at: float, *, is_open: bool
@@ -170,7 +187,7 @@ class Watch:
                 return False
             is_fine = use.status < FAILED and not is_open
             if is_fine:
-                self._note_values(hot, seen, at)
+                hot.note_values(seen.source.network, seen.parts, at, is_strange=seen.is_strange)
             if not seen.is_strange:
                 return self._known(hot, use, signature, at, seen, is_fine=is_fine)
             values = seen.novel
@@ -178,13 +195,6 @@ class Watch:
                 hot.bounded()
                 hot.strange[signature] = values
         return self._stranger(hot, use, at, values)
-
-    def _note_values(self, hot: Hot, seen: Sighting, at: float) -> None:
-        """Note what a successful use showed, for its hour; never a stranger's under suspicion."""
-        network = seen.source.network
-        is_suspect = hot.is_suspect or hot.told_of(network, at) >= HIGH
-        if not (seen.is_strange and is_suspect):
-            hot.tally.note(seen.parts)
 
     def _known(
         self,
@@ -252,10 +262,7 @@ class Watch:
         episode.generic |= words.is_generic
         if words.is_new_address:
             near = self._neighbours.seen(seen.source.address, seen.agent, use.key_id, at)
-            episode.other_keys = max(episode.other_keys, near.keys)
-            episode.agent_keys |= near.same_agent
-            episode.flagged |= near.is_flagged
-            episode.colleague &= near.is_home
+            episode.meet(near)
         else:
             episode.colleague = False
 
@@ -264,14 +271,8 @@ class Watch:
     ) -> tuple[Finding, ...]:
         if r60 > hot.alarm or r10 > hot.short:
             hot.alarm, hot.short = max(r60, hot.alarm) * 1.5, max(r10, hot.short) * 1.5
-        episode = hot.episode
-        if episode is not None and at - episode.last > self.rules.active_seconds:
-            hot.episode, kept = None, episode
-            window = hot.window(at, r60, r10, self.rules)
-            hot.episode = kept
-            episode = None
-        else:
-            window = hot.window(at, r60, r10, self.rules)
+        episode = hot.active_episode(at, self.rules)
+        window = hot.window(at, r60, r10, self.rules)
         found = assess(use, window, hot.base, self.rules)
         if found.level is None:
             return ()

@@ -53,5 +53,11 @@ class Rules(Struct, frozen=True, kw_only=True):
     strangers: int = 128
     cached: int = 200_000
 
+    # --- keys that nothing was served to yet ------------------------------------------------------
+    newcomers: int = 5_000
+    brief_seconds: float = 120.0
+    begin_per_hour: int = 100
+    """So many are remembered, for so long; so many keys may begin from one address."""
+
 
 RULES = Rules()

@@ -21,7 +21,6 @@ CUT = 512
 STRANGE = 2.5
 """Bits from which on a new value makes a use strange; below, the key is used to new ones."""
 
-FAILED = 400
 _VOLUME_SECONDS = 3 * 86400.0
 HIGH = ThreatLevel.HIGH.rank
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from twinguard.policy import Level
+
+FAILED = 400
+"""The status from which on a request has failed."""
 
 Fact: TypeAlias = str | int | float | bool | list[str] | dict[str, float] | None
 
@@ -96,6 +100,17 @@ class Finding(Struct, frozen=True):
     detector: Detector
     threat_level: ThreatLevel
     evidence: dict[str, Fact]
+
+
+def reasons_of(evidence: Mapping[str, object]) -> tuple[tuple[str, float], ...]:
+    """Why something was found, in words with their bits, the strongest first."""
+    reasons = evidence.get("reasons")
+    found = reasons.items() if isinstance(reasons, dict) else ()
+    return tuple((name.replace("_", " "), bits) for name, bits in sorted(found, key=_bits))
+
+
+def _bits(reason: tuple[str, float]) -> float:
+    return -reason[1]
 
 
 class Signal(Struct, frozen=True):

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from twinguard.decide.incidents import Incident
 from twinguard.decide.model import Alert, AlertState
-from twinguard.decide.thefts import KIND as THEFT
-from twinguard.decide.threats.values import Fact
+from twinguard.decide.theft_tell import KIND as THEFT
+from twinguard.decide.threats.values import Fact, reasons_of
 from twinguard.ports import Stored
 from twinguard.web.dashboard.operations_view import Done, audit_trail
 from twinguard.web.dashboard.security import Found, Restrained
@@ -67,15 +67,13 @@ class IncidentPage(Struct, frozen=True, kw_only=True):
 def row(found: Found) -> FoundRow:
     """A finding with its strongest reasons, and all of its evidence in words."""
     facts = found.facts
-    reasons = facts.get("reasons")
-    ordered = sorted(reasons, key=lambda one: -reasons[one]) if isinstance(reasons, dict) else []
     return FoundRow(
         id=found.id,
         at=found.at,
         level=found.level.value.lower(),
         key_id=found.key_id,
         detector=found.detector,
-        reasons=", ".join(one.replace("_", " ") for one in ordered[:REASONS]),
+        reasons=", ".join(name for name, _ in reasons_of(facts)[:REASONS]),
         facts=tuple(
             (name.replace("_", " "), fact_in_words(value)) for name, value in facts.items()
         ),
