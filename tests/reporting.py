@@ -147,10 +147,14 @@ def busy() -> Overview:
         month_before=Decimal("3420.18"),
         forecast=Forecast(
             spent=spent,
+            lowest=Decimal("4250.7"),
             low=Decimal("4410.2"),
             middle=Decimal("4687.9"),
             high=Decimal("5104.6"),
-            method="weekday profile and damped robust trend over 83 days",
+            highest=Decimal("5377.0"),
+            method=(
+                "weekday profile, and the means and trend that were nearest of late, over 83 days"
+            ),
             days=83,
         ),
         budget=_production_budget(cost),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from twinguard.counters import Counters
 from twinguard.decide.restraints import Curb, Restraint
@@ -27,10 +28,12 @@ RENEWED = 30.0
 class BlockList:
     """The restraints in force. `follow` starts the thread; without it nothing is heard.
 
-    How old a pushed block is when it comes is logged, under the environment's name."""
+    How old a pushed block is when it comes is logged, under the environment's name. `before_lift`
+    hears of each key that is about to be let go."""
 
     def __init__(self, counters: Counters, environment: str = "") -> None:
         self._counters = counters
+        self.before_lift: Callable[[str], None] = lambda _: None
         self._environment = environment
         self._held: dict[str, Restraint] = {}
         self._changed: dict[str, float] = {}
@@ -61,6 +64,8 @@ class BlockList:
 
     def note(self, restraint: Restraint) -> None:
         """Know of a change, whoever told it. A throttle does not take the place of a block."""
+        if restraint.curb is Curb.NONE:
+            self.before_lift(restraint.key_id)
         with self._lock:
             self._changed[restraint.key_id] = time.monotonic()
             known = self._held.get(restraint.key_id)
@@ -127,5 +132,7 @@ class BlockList:
                 known = kept.get(one.key_id)
                 if one.key_id not in newer and (known is None or known.curb is not Curb.BLOCK):
                     kept[one.key_id] = one
+            for key_id in self._held.keys() - kept.keys():
+                self.before_lift(key_id)
             self._held, self._changed = kept, {}
             self._heard = time.monotonic()

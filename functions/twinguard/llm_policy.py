@@ -4,6 +4,7 @@
 Types and rules only. What an environment may spend on models is in `openai`."""
 
 # Annotations are values here, not texts: msgspec would compile each of them as a function starts.
+import ipaddress
 from typing import Annotated
 
 from msgspec import Meta
@@ -20,6 +21,7 @@ OPENAI, LOCAL, MOCK = "openai", "local", "mock"
 
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,38}[a-z0-9]$")]
 ModelName = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$")]
+Network = Annotated[str, Meta(pattern="^[0-9a-fA-F.:]{2,45}/[0-9]{1,3}$")]
 Quality = Annotated[int, Meta(ge=0, le=100)]
 
 
@@ -85,6 +87,13 @@ class Gateway(Block, frozen=True, kw_only=True):
     gather_milliseconds: Annotated[
         int, Meta(ge=0, le=100, description="Single embeddings wait so long for others; 0: never.")
     ] = 3
+    guarded_networks: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Of applications behind SecurityMiddleware: what they pass on with a "
+            "customer's key was counted and reported there."
+        ),
+    ] = ()
     cache: ResponseCache = ResponseCache()
     providers: Annotated[dict[Name, Provider], Meta(description="Besides OpenAI, by name.")] = {}
     models: Annotated[
@@ -101,6 +110,12 @@ class Gateway(Block, frozen=True, kw_only=True):
         return self.seconds + self.lease_margin_seconds
 
     def __post_init__(self) -> None:
+        for network in self.guarded_networks:
+            refuse(
+                not _is_network(network),
+                f"gateway.guarded_networks: {network} is no range of addresses; write it like "
+                "10.8.0.0/28",
+            )
         taken = sorted({OPENAI, LOCAL, MOCK} & set(self.providers))
         refuse(
             bool(taken),
@@ -129,3 +144,11 @@ class Gateway(Block, frozen=True, kw_only=True):
                 bool(self.models) and floor > best,
                 f"gateway.tasks.{name}: no model has a quality of {floor}; the best has {best}",
             )
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True

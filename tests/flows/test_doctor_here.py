@@ -211,6 +211,29 @@ def test_a_store_that_is_not_there_is_heard_of_by_both_guards():
     assert {check.remedy for check in found} == {"is TWINGUARD_COUNTERS right?"}
 
 
+def test_a_ledger_that_was_never_set_up_is_not_said_to_be_down(monkeypatch):
+    """Firestore holds blocks; while it is away, money is no question of it."""
+
+    def away(*_):
+        raise Unavailable("Firestore does not answer")
+
+    monkeypatch.setattr("twinguard.state.counters_records.RecordsCounters.observe", away)
+    monkeypatch.setattr("twinguard.state.counters_records.RecordsCounters.restrain", away)
+    counters, ledger = worked(POLICY, "firestore://p/(default)", NOW)
+
+    assert (counters.state, ledger.state) == (State.FAILED, State.UNKNOWN)
+    assert "counters do not answer" in counters.says
+    assert "answer" not in ledger.says
+    assert "set it to redis://" in ledger.remedy
+
+
+def test_counters_that_are_none_are_said_to_be_set_wrong():
+    counters, _ = worked(POLICY, "etcd://x", NOW)
+
+    assert counters.state is State.FAILED
+    assert "TWINGUARD_COUNTERS is 'etcd://x'" in counters.remedy
+
+
 def test_both_guards_trust_the_certificates_of_the_settings(monkeypatch):
     told = []
 

@@ -34,6 +34,7 @@ LAYERS = (
     ("redis_servers", "tallies", "usage"),
     ("guard", "reporter"),
     ("baseline_records", "customer_keys", "key_records", "theft_records"),
+    ("keyring",),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
     ("env_files", "reconciliation", "reports"),
@@ -42,9 +43,9 @@ LAYERS = (
     ("schedule_flow", "theft_lifts"),
     ("pipeline",),
     ("waking", "wiring"),
-    ("gateway_wiring",),
     ("standins",),
     ("main", "web"),
+    ("gateway_wiring",),
     ("cli",),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""

@@ -91,14 +91,23 @@ def test_a_float_that_is_written_out_loses_no_digit(tmp_path, amount):
     assert line.net == WIDE.add(Decimal(amount), Decimal("12.34"))
 
 
-def test_what_is_billed_comes_before_the_digits_of_a_noise(tmp_path):
-    """38 digits are all there are: the smallest are rounded before a sum has no room."""
-    amounts = ("1e-40", "123456789012345.5")
+def test_a_sum_that_has_no_room_for_all_digits_is_refused_and_not_rounded(tmp_path):
+    amounts = ("1e-30", "12345678.5")
+    path = written(tmp_path / "a.csv", [ROW | {"BilledCost": each} for each in amounts])
+
+    with pytest.raises(
+        Misconfigured, match=r"a\.csv: amounts have up to 30 digits after the point"
+    ):
+        asked(path)
+
+
+def test_a_sum_of_38_digits_is_exact(tmp_path):
+    amounts = ("1e-30", "1234567.5")
     path = written(tmp_path / "a.csv", [ROW | {"BilledCost": each} for each in amounts])
 
     (line,) = asked(path)
 
-    assert line.net == Decimal("123456789012345.5")
+    assert line.net == WIDE.add(Decimal("1e-30"), Decimal("1234567.5"))
 
 
 @pytest.mark.parametrize("amount", ["1e300", "NaN", "-Infinity", "1" * 39])

@@ -68,7 +68,7 @@ def test_what_gateways_wrote_down_is_shown_without_a_ledger(book):
     assert "all of it" in shown
     assert "136.50" in shown
     assert "0.000004" in shown
-    assert "set TWINGUARD_COUNTERS to see it" in shown
+    assert "set TWINGUARD_COUNTERS to their Redis to see it" in shown
 
 
 def test_json_is_exact_and_says_what_nobody_knows(book):
@@ -145,7 +145,10 @@ def test_a_raise_can_be_undone_before_it_ends(book):
             "choose one",
         ),
         ((*RAISE[:5], "--reason", " ", "--amount", "1", "--until", "7d"), "say why"),
-        (("rebuild", "--env", "staging", "--events", "x.jsonl"), "TWINGUARD_COUNTERS is missing"),
+        (
+            ("rebuild", "--env", "staging", "--events", "x.jsonl"),
+            "TWINGUARD_COUNTERS names no Redis",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(book, arguments, message):

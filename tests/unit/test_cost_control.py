@@ -261,9 +261,9 @@ def test_settings_alone_are_enough(settings):
     assert middleware._watch.look().reason is StopReason.CLOUD_BUDGET
 
 
-@pytest.mark.parametrize("kind", ["memory", "redis"])
+@pytest.mark.parametrize("kind", ["memory", "firestore", "redis"])
 def test_what_gateways_spent_stops_the_application(kind, settings, monkeypatch, request):
-    address = "memory://"
+    address = {"memory": "memory://", "firestore": "firestore://p/(default)"}.get(kind, "")
     if kind == "redis":
         server = request.getfixturevalue("redis_server")
         address = server.environment["TWINGUARD_COUNTERS"]

@@ -26,6 +26,10 @@ def steady(first: dt.date, last: dt.date, amount: str = "10") -> list[Day]:
     return [Day(date, Decimal(amount)) for date in days_from(first, last)]
 
 
+def month_ends(month: dt.date) -> list[dt.date]:
+    return days_from(last_of(month) - 2 * ONE, last_of(month))
+
+
 def forecast(days, month=NOVEMBER, as_of=None, charges=()) -> Forecast:
     found = month_end(days, month, as_of or max(day.date for day in days), charges)
     assert found.forecast is not None
@@ -48,7 +52,7 @@ def test_a_steady_spend_ends_at_its_day_times_the_month_s_length(month, length):
         100,
         *([Decimal(10 * length)] * 3),
     )
-    assert found.days == 68
+    assert found.days == 70
 
 
 def test_a_month_of_which_nothing_is_known_yet_is_forecast_from_the_one_before():
@@ -71,6 +75,21 @@ def test_the_last_days_of_a_month_may_still_grow_but_not_shrink():
 
     assert found.spent == 294
     assert 294 <= found.low < found.high <= 300
+
+
+def test_rows_that_are_late_are_taken_to_come():
+    late = [Day(dt.date(2026, 11, 9), Decimal(9)), Day(dt.date(2026, 11, 10), Decimal(4))]
+    found = forecast([*steady(AUGUST, dt.date(2026, 11, 8)), *late])
+
+    assert found.spent == 93
+    assert 298 < found.middle <= found.highest <= 301
+
+
+def test_a_level_that_fell_for_days_is_not_taken_for_late_rows():
+    fallen = steady(dt.date(2026, 11, 5), dt.date(2026, 11, 12), "2")
+    found = forecast([*steady(AUGUST, dt.date(2026, 11, 4)), *fallen])
+
+    assert found.middle < 56 + 18 * 4
 
 
 def test_a_day_that_is_not_complete_is_a_floor():
@@ -119,7 +138,7 @@ def test_days_without_rows_were_free():
     found = forecast(weekdays, as_of=dt.date(2026, 11, 8))
 
     assert found.spent == 50
-    assert abs(found.middle - 10 * 21) < Decimal("0.3")  # November 2026 has 21 working days
+    assert abs(found.middle - 10 * 21) < Decimal("1.2")  # November 2026 has 21 working days
 
 
 def test_credits_that_turn_days_negative_are_forecast_as_such():
@@ -159,6 +178,33 @@ def test_a_charge_in_mid_month_is_one_when_it_comes_twice():
 
     assert forecast([*days, *once]).middle < 320
     assert forecast([*days, *twice]).middle == 390
+
+
+def test_jobs_of_a_month_s_last_days_are_expected_there_again():
+    days = steady(AUGUST, dt.date(2026, 11, 10))
+    ends = [date for month in (8, 9, 10) for date in month_ends(dt.date(2026, month, 1))]
+    found = forecast([*days, *(Day(date, Decimal(40)) for date in ends)])
+
+    assert (found.low, found.middle, found.high) == (420, 420, 420)
+
+
+def test_jobs_that_differ_from_month_to_month_leave_a_doubt():
+    days = steady(AUGUST, dt.date(2026, 11, 10))
+    jobs = [Day(dt.date(2026, m, d), Decimal(a)) for m, d, a in ((9, 30, 90), (10, 31, 60))]
+    found = forecast([*days, *jobs])
+
+    assert found.middle == 360
+    assert found.lowest < found.low < 340
+    assert found.highest > found.high > 380
+
+
+def test_a_spike_at_a_month_s_edge_is_no_charge_where_spikes_come_anyhow():
+    days = steady(AUGUST, dt.date(2026, 11, 10))
+    spikes = [Day(dt.date(2026, 11, 1) - n * ONE, Decimal(60)) for n in (0, 9, 23, 34, 50, 61)]
+    found = forecast([*days, *spikes])
+
+    assert "monthly charges" not in found.method
+    assert 360 < found.middle < 480
 
 
 def test_tax_rows_are_charges_however_small_they_are():
@@ -206,7 +252,7 @@ def test_the_interval_is_in_order_and_never_below_what_is_spent(past):
     values, as_of = past
     found = forecast(dated(values, as_of), as_of)
 
-    assert found.spent <= found.low <= found.middle <= found.high
+    assert found.spent <= found.lowest <= found.low <= found.middle <= found.high <= found.highest
 
 
 @settings(max_examples=40, deadline=None)
@@ -214,7 +260,7 @@ def test_the_interval_is_in_order_and_never_below_what_is_spent(past):
 def test_with_credits_the_interval_is_still_in_order(values):
     found = forecast(dated(values, dt.date(2026, 11, 14)))
 
-    assert found.low <= found.middle <= found.high
+    assert found.lowest <= found.low <= found.middle <= found.high <= found.highest
 
 
 @settings(max_examples=40, deadline=None)
@@ -285,7 +331,7 @@ def test_the_interval_holds_about_eight_months_of_ten(name):
     held = [found.low <= actual <= found.high for found, actual, _ in months]
 
     assert len(months) >= 60
-    assert 0.70 <= fmean(held) <= 0.95
+    assert 0.70 <= fmean(held) <= 0.97
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -299,4 +345,4 @@ def test_the_middle_is_nearer_than_the_run_rate_where_there_is_a_week_or_growth(
 
     if name in {"weekly", "growing", "ramping"}:
         assert ours < 0.8 * naive
-    assert ours < 1.3 * naive
+    assert ours < 1.1 * naive

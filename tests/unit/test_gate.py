@@ -35,9 +35,11 @@ def month(basis: str, ahead: str | None = None, currency: str = "USD", **changes
         middle = Decimal(ahead)
         forecast = Forecast(
             spent=Decimal(basis),
+            lowest=middle - 90,
             low=middle - 50,
             middle=middle,
             high=middle + 70,
+            highest=middle + 110,
             method="",
             days=40,
         )

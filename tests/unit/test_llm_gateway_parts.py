@@ -150,6 +150,8 @@ def test_a_provider_of_ones_own_has_its_own_prices():
             "do not go together",
         ),
         ({"providers": {"local": Provider(endpoint="http://x")}}, "local is there already"),
+        ({"guarded_networks": ("10.8.0.1/28",)}, "10.8.0.1/28 is no range of addresses"),
+        ({"guarded_networks": ("fd00::/129",)}, "write it like 10.8.0.0/28"),
         ({"models": {"a": ServedModel(quality=5)}, "tasks": {"hard": 6}}, "the best has 5"),
     ],
 )
@@ -286,6 +288,7 @@ def test_without_a_folder_only_openai_has_a_key():
         ({}, "TWINGUARD_RECORDS is missing"),
         ({"TWINGUARD_RECORDS": "sqlite://"}, "TWINGUARD_KEY_PEPPER is missing"),
         ({"TWINGUARD_COUNTERS": "etcd://x"}, "TWINGUARD_COUNTERS"),
+        ({"TWINGUARD_COUNTERS": "firestore://p/(default)"}, "no ledger; set it to redis"),
         ({"TWINGUARD_CACHE": "etcd://x"}, "TWINGUARD_CACHE"),
         ({"OPENAI_ENDPOINT": "https://evil.example.com/v1"}, "OPENAI_ENDPOINT is for"),
         ({"TWINGUARD_LLM_FIXTURES": "/no/such/folder"}, "TWINGUARD_LLM_FIXTURES"),

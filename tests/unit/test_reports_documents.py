@@ -186,7 +186,14 @@ def test_every_report_says_through_when_it_is_complete(through, said):
 
 def test_a_complete_month_forecasts_nothing():
     ahead = Forecast(
-        spent=Decimal(1), low=Decimal(2), middle=Decimal(3), high=Decimal(4), method="", days=9
+        spent=Decimal(1),
+        lowest=Decimal(1),
+        low=Decimal(2),
+        middle=Decimal(3),
+        high=Decimal(4),
+        highest=Decimal(5),
+        method="",
+        days=9,
     )
 
     assert "forecast to end" not in markdown.plain(monthly([overview(forecast=ahead)]))

@@ -116,9 +116,11 @@ def test_a_missing_budget_is_to_be_set():
 def test_a_forecast_over_the_budget_is_to_be_acted_on(low, verb):
     ahead = Forecast(
         spent=Decimal(300),
+        lowest=Decimal(low) - 20,
         low=Decimal(low),
         middle=Decimal(530),
         high=Decimal(560),
+        highest=Decimal(580),
         method="",
         days=60,
     )

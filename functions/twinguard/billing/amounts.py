@@ -59,9 +59,13 @@ def _is_long(text: str, places: int) -> str:
     return f"(length({text}) > {places} OR contains(lower({text}), 'e-'))"
 
 
-def fitting(most: int, before: int) -> int:
-    """The digits after the point that are kept: all of them, unless the sum needs the room."""
-    return max(USUAL, min(most, DIGITS - before - 1))
+def fitting(most: int, before: int) -> int | None:
+    """The digits after the point that are kept: all of them; None where a sum has no room for them.
+
+    Where what is before the point has no room itself, no digit after it matters."""
+    if most <= USUAL or before >= DIGITS:
+        return USUAL
+    return most if most + before < DIGITS else None
 
 
 _AMOUNT_WITHIN = r"(?i)amount[^0-9.+-]{1,6}([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)"

@@ -149,7 +149,15 @@ class ExportFiles:
         given = "x_Credits" if "x_credits" in columns else ""
         with refused(self._paths):
             found = self._db.execute(amounts.needed(select, "BilledCost", given)).fetchall()
-        return amounts.fitting(found[0][0] or 0, found[0][1] or 1)
+        most, before = found[0][0] or 0, found[0][1] or 1
+        places = amounts.fitting(most, before)
+        if places is None:
+            raise Misconfigured(
+                f"{self.name}: amounts have up to {most} digits after the point and their sum "
+                f"{before} before it, {amounts.DIGITS} in all are exact; export them with fewer "
+                "digits, nothing of it was counted"
+            )
+        return places
 
     def _view_parquet(self, paths: Iterable[str]) -> None:
         """One view for the files of the same columns."""

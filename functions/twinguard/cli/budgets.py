@@ -36,7 +36,7 @@ from twinguard.decide.ledger import (
 )
 from twinguard.errors import BadEvent, Misconfigured, Unavailable
 from twinguard.llm.budgets import budgets_of, environment_of, written
-from twinguard.llm.ledger import KeepsCount, open_ledger
+from twinguard.llm.ledger import KeepsCount, is_common, open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.llm.ledger_events import counted
 from twinguard.llm.ledger_kept import rebuild as rebuilt
@@ -97,7 +97,7 @@ def show(
         if not live and not as_json:
             output.say(
                 "By what gateways wrote down; what is held only the ledger knows: set "
-                "TWINGUARD_COUNTERS to see it."
+                "TWINGUARD_COUNTERS to their Redis to see it."
             )
 
 
@@ -144,7 +144,7 @@ def rebuild(
     with at_desk(env, "nobody") as desk:
         office = _office(desk)
         if office.ledger is None:
-            raise Misconfigured("TWINGUARD_COUNTERS is missing; set it to the ledger's store")
+            raise Misconfigured("TWINGUARD_COUNTERS names no Redis; set it to the ledger's store")
         period = Period(_month(month)) if month else office.period
         try:
             with events.open("rb") as lines:
@@ -165,7 +165,7 @@ def _office(desk: Desk) -> Office:
     found = settings(policy, os.environ)
     book = Book(state.open_records(found["TWINGUARD_RECORDS"]), policy.retention)
     counters, ledger = found.get("TWINGUARD_COUNTERS", ""), None
-    if counters and not counters.startswith("memory://"):
+    if counters and is_common(counters):
         name, authorities = policy.environment.value, found.get("TWINGUARD_COUNTERS_CA", "")
         ledger = open_ledger(counters, name, budgets_of(policy), book.known, authorities)
     return Office(desk, policy, book, ledger)

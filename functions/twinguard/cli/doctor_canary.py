@@ -19,7 +19,7 @@ from twinguard.decide.ledger import NANOS, Held, Known, Refused, Wanted
 from twinguard.decide.money import money
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.values import NetworkKind, Place, Use
-from twinguard.errors import TwinguardError
+from twinguard.errors import Misconfigured, TwinguardError
 from twinguard.guard import Guard
 from twinguard.llm.budgets import budgets_of, environment_of
 from twinguard.llm.ledger import Ledger, open_ledger
@@ -43,6 +43,8 @@ def worked(policy: Policy, url: str, now: dt.datetime) -> Iterator[Check]:
     look = Look("guard", "canary key")
     try:
         yield _Theft(policy, open_counters(url, options), now).check(look)
+    except Misconfigured as err:
+        yield look.failed("the counters cannot be used", str(err))
     except TwinguardError as err:
         yield look.failed(f"the counters do not answer: {err}", "is TWINGUARD_COUNTERS right?")
     look = Look("limits", "limits on models")
@@ -52,6 +54,8 @@ def worked(policy: Policy, url: str, now: dt.datetime) -> Iterator[Check]:
             budgets = budgets_of(policy)
             ledger = open_ledger(url, own, budgets, lambda _: Known(), authorities)
             yield limited(policy, ledger, look)
+        except Misconfigured as err:
+            yield look.unknown("no ledger is set up here", str(err))
         except TwinguardError as err:
             yield look.failed(f"the ledger does not answer: {err}", "is TWINGUARD_COUNTERS right?")
 

@@ -27,10 +27,10 @@ from twinguard.cli.scale_output import say
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.errors import Misconfigured
 from twinguard.gateway_wiring import SECRETS, parts_from, settled
-from twinguard.llm.gateway import Gateway
 from twinguard.peppers import Peppers
 from twinguard.policy import AUTO, Policy
 from twinguard.standins.openai_provider import OpenAIProvider
+from twinguard.web.middleware import SecurityMiddleware
 
 HOST = "127.0.0.1"
 PORT = 8790
@@ -53,13 +53,13 @@ def serve(
         policy = config.load(config.path_of(config.environment_named(env)))
         found = stack.enter_context(made_up(policy, port)) if demo else settings(policy, os.environ)
         logs.configure([found[name] for name in SECRETS if found.get(name)], for_people=demo)
-        gateway = parts_from(policy, found).gateway
+        gateway = parts_from(policy, found).app
         say(f"The gateway of {policy.environment} listens at http://{HOST}:{port}/v1")
         settled()
         run(gateway, listener)
 
 
-def run(gateway: Gateway, listener: socket.socket) -> None:
+def run(gateway: SecurityMiddleware, listener: socket.socket) -> None:
     """Serve until a signal comes, which is raised again once all is in order."""
     import uvicorn
 

@@ -29,6 +29,7 @@ NUMBERS = {
     "failed_closed": "Requests that were refused because nobody could be asked.",
     "failed_open": "Requests that were let through although nobody could be asked.",
     "found_…": "Findings, by level: `found_critical`, `found_high`, `found_medium`, `found_low`.",
+    "key_store_down": "1 while the store of customers' keys does not answer.",
     "refused_blocked": "Requests of blocked keys.",
     "refused_throttled": "Requests of throttled keys beyond their rate.",
     "usage_dropped": "Uses that were not reported: the topic did not answer for too long.",

@@ -14,27 +14,20 @@ from statistics import median
 
 from msgspec import Struct
 
-from twinguard.decide import robust
-from twinguard.decide.months import ONE, before, days_from, last_of, same_day
+from twinguard.decide import robust, tails
+from twinguard.decide.charges import EDGE, in_month, is_edge
+from twinguard.decide.months import ONE, before, days_from
 from twinguard.decide.robust import WEEK
 from twinguard.decide.spend import UNATTRIBUTED, Anomaly, Dimension, Driver, Line
+from twinguard.decide.tails import Past
 
 Amounts = Mapping[dt.date, Decimal]
 
-HISTORY = 56
-"""Days before the judged one that it is compared with: eight of each weekday."""
+HISTORY = 112
+"""Days before the judged one that it is compared with: sixteen of each weekday."""
 
 COLD = 7
 """Below as many days of its own a group has no past to be compared with."""
-
-PRECEDENTS = 3
-"""What happened on so many days of that history is no surprise on the next one."""
-
-SURPASSED = 1.5
-"""By so many times the dearest days but two must be surpassed: batches differ in size."""
-
-EDGE = 3
-"""Monthly charges fall on the first days of a month, or on its last."""
 
 QUIET = 0.5
 """A group whose typical day lies below this share of its mean comes and goes: no drop is seen."""
@@ -58,12 +51,13 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 class _Expectation(Struct, frozen=True):
     """What a day was expected to cost at most and at least, one robust standard deviation of it,
-    and what would be no surprise because it was there before."""
+    what a level is worth on its weekday, and what its past days were as multiples of theirs."""
 
     amount: float
     low: float
     scale: float
-    precedent: float
+    unit: float
+    times: list[float]
 
 
 def groups(lines: Iterable[Line]) -> dict[tuple[str, str], dict[dt.date, Decimal]]:
@@ -169,8 +163,9 @@ def _high(days: Amounts, date: dt.date, rules: Rules, cold: float) -> _Verdict |
             expected + float(rules.scores) * scale,
             expected * float(rules.ratio),
             expected + float(rules.minimum),
-            seen.precedent,
         )
+        if float(actual) > limit:
+            limit = max(limit, _usual(date, seen, limit))
     if float(actual) <= limit:
         return None
     return actual, expected, limit, (float(actual) - expected) / scale
@@ -183,6 +178,8 @@ def _low(days: Amounts, date: dt.date, as_of: dt.date, rules: Rules) -> _Verdict
     if date > as_of or len(past) < 4 * WEEK or run[0] not in days:
         return None
     recent = past[-4 * WEEK :]
+    if float(days.get(date, Decimal(0))) >= max(recent) / float(rules.ratio):
+        return None  # looked at first: nearly every day ends here
     if median(recent) <= QUIET * sum(recent) / len(recent):
         return None
     verdict = None
@@ -229,31 +226,43 @@ def _expected(date: dt.date, past: Sequence[float], on: dt.date | None = None) -
     if len(same) >= 5:  # noqa: PLR2004 - the spread of fewer is chance
         scale = max(scale / 2, robust.spread(same))
     scale = max(scale, 0.1 * abs(level))
-    dearest = sorted(flat, reverse=True)
-    precedent = SURPASSED * dearest[PRECEDENTS - 1] if len(dearest) >= 2 * WEEK else 0.0
-    return _Expectation(
-        level * factor, low * factor, max(scale * factor, 1e-12), precedent * factor
+    least = max(0.5 * sum(flat) / len(flat), 1e-12)
+    times = [value / max(at, least) for value, at in zip(flat, rolling, strict=True)]
+    unit = max(level, least) * factor
+    return _Expectation(level * factor, low * factor, max(scale * factor, 1e-12), unit, times)
+
+
+def _usual(date: dt.date, seen: _Expectation, limit: float) -> float:
+    """Up to what a day is usual by the group's own dear days, those at a month's edge apart."""
+    dates = days_from(date - len(seen.times) * ONE, date - ONE)
+    dear = limit / seen.unit
+    is_dear = [times > dear for times in seen.times]
+    run = next(
+        (n for n, is_so in enumerate(reversed(is_dear), start=1) if not is_so), len(dates) + 1
     )
+    elsewhere = [
+        is_so and not is_edge(day, EDGE) for day, is_so in zip(dates, is_dear, strict=True)
+    ]
+    if sum(is_dear) > 3 * sum(elsewhere) and not is_edge(date, EDGE):
+        is_dear = elsewhere
+    return seen.unit * tails.usual_limit(Past(seen.times, is_dear), run)
 
 
 def _charge(days: Amounts, date: dt.date) -> float:
-    """What stood out on the same day of the months before: a charge that comes by the month.
+    """What stood out in the same place of the months before: a charge or job of every month.
 
     At a month's edges one month before is enough; on other days it takes two."""
-    last = date == last_of(date)
-    months = [before(date)]
-    months.append(before(months[0]))
     excesses = []
-    for month in months:
-        then = last_of(month) if last else same_day(date, month)
+    for months in (1, 2):
+        then = in_month(date, before(date, months))
         around = [
             float(days[d]) for d in days_from(then - WEEK * ONE, then + WEEK * ONE) if d in days
         ]
         if then in days and len(around) > WEEK:
             excesses.append(max(0.0, float(days[then]) - median(around)))
-    if last or date.day <= EDGE:
+    if is_edge(date, EDGE):
         return max(excesses, default=0.0)
-    return min(excesses) if len(excesses) == len(months) else 0.0
+    return min(excesses) if len(excesses) == 2 else 0.0  # noqa: PLR2004 - both months
 
 
 def _cold_limit(own: Mapping[str, Amounts], begin: dt.date, since: dt.date, rules: Rules) -> float:

@@ -14,11 +14,23 @@ from statistics import median
 from twinguard.decide import robust
 from twinguard.decide.months import before, days_from, last_of, same_day
 
-STEEP = Decimal(3)
+STEEP = Decimal(2)
 """A day that is at least this many times its surroundings may carry a charge."""
 
 ALIKE = Decimal("0.25")
 """Charges of two months are the same one where they differ by no more than this share."""
+
+UNLIKE = Decimal("0.6")
+"""So far they may differ on the first and last days of a month, where jobs run as well."""
+
+EDGE = 3
+"""Charges fall, and monthly jobs run, on the first days of a month, or on its last."""
+
+ALONE = 2
+"""A single charge at an edge is believed while no more other days stand out."""
+
+MANY = 12
+"""Where more days stand out, those of neighbouring months meet by chance."""
 
 AROUND = 14
 """Days on both sides that a day is compared with."""
@@ -36,17 +48,30 @@ def split(
     """Every day's ordinary amount from first to last, and the charges on top of them by date.
 
     `known` are charges that their rows name (cost type tax). Others are found: a day that stands
-    out is one if it is the first or last of a month, or if the same day of the month before or
-    after stands out alike."""
+    out is one if a neighbouring month has one alike in the same place, at a month's edge even one
+    that differs; or if it is the first or last of a month and no other days stand out so."""
     span = days_from(first, last)
     daily = {date: amounts.get(date, Decimal(0)) - known.get(date, Decimal(0)) for date in span}
     excess = {date: more for date in span if (more := _excess(daily, date)) > 0}
     monthly = {date: amount for date, amount in known.items() if first <= date <= last and amount}
+    charges = {date for date in excess if _is_repeated(excess, date)}
+    others = len(excess) - len(charges)
     for date, more in excess.items():
-        if date.day == 1 or date == last_of(date) or _is_repeated(excess, date):
+        if date in charges or (is_edge(date, 1) and others <= ALONE):
             daily[date] -= more
             monthly[date] = monthly.get(date, Decimal(0)) + more
     return daily, monthly
+
+
+def is_edge(date: dt.date, days: int) -> bool:
+    """True for one of so many days at the beginning of a month or at its end."""
+    return date.day <= days or (last_of(date) - date).days < days
+
+
+def in_month(date: dt.date, month: dt.date) -> dt.date:
+    """The same place in another month: counted from the end on its last days."""
+    left = last_of(date) - date
+    return last_of(month) - left if left.days < EDGE else same_day(date, month)
 
 
 def _excess(daily: Mapping[dt.date, Decimal], date: dt.date) -> Decimal:
@@ -66,10 +91,11 @@ def _excess(daily: Mapping[dt.date, Decimal], date: dt.date) -> Decimal:
 
 
 def _is_repeated(excess: Mapping[dt.date, Decimal], date: dt.date) -> bool:
-    earlier = same_day(date, before(date))
-    later = same_day(date, last_of(date) + dt.timedelta(1))
+    """True where the month before or after has one like it in the same place."""
+    alike = UNLIKE if is_edge(date, EDGE) and len(excess) <= MANY else ALIKE
+    months = before(date), last_of(date) + dt.timedelta(1)
     return any(
-        abs(excess[other] - excess[date]) <= ALIKE * max(excess[other], excess[date])
-        for other in (earlier, later)
+        abs(excess[other] - excess[date]) <= alike * max(excess[other], excess[date])
+        for other in (in_month(date, month) for month in months)
         if other in excess
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import pairwise
 from statistics import fmean
 
 from msgspec import Struct
 
 from twinguard.decide import season
-from twinguard.decide.charges import split
-from twinguard.decide.months import ONE, days_from, last_of, month_of, per_day, same_day, total
+from twinguard.decide.charges import in_month, split
+from twinguard.decide.months import ONE, before, days_from, last_of, month_of, per_day, total
 from twinguard.decide.spend import Day, Forecast
 
 HISTORY = 120
@@ -54,50 +55,65 @@ def month_end(
     through = min(as_of, last)
     begin = max(known[0], through - (HISTORY - 1) * ONE)
     daily, monthly = split(amounts, per_day(charges), begin, through)
-    settled = [daily[date] for date in days_from(begin, through)]
-    fitted = settled[:-SETTLING] if len(settled) - SETTLING >= FEW else settled
-    open_days = {
-        date: float(daily.get(date, amounts.get(date, Decimal(0))))
-        for date in days_from(max(first, as_of - (SETTLING - 1) * ONE), last)
-    }
-    due = _due(monthly, as_of, first, last)
+    fitted = [daily[date] for date in days_from(begin, through)]
+    coming = {date: float(amounts.get(date, Decimal(0))) for date in days_from(through + ONE, last)}
+    due, doubt = _due(monthly, as_of, first)
     if len(fitted) < FEW:
-        ends = _few(fitted, (last - through).days)
+        ends = _few(fitted, len(coming))
         method = f"the mean of {_counted(len(fitted))}, with a wide margin: too few to know a week"
     else:
-        model = season.fitted([float(amount) for amount in fitted], begin)
-        ends = season.ends(model, open_days, as_of)
-        method = f"weekday profile and damped robust trend over {_counted(len(fitted))}"
+        open_since = max(first, as_of - (SETTLING - 1) * ONE)
+        ends = season.ends([float(amount) for amount in fitted], begin, coming, open_since, doubt)
+        method = (
+            "weekday profile, and the means and trend that were nearest of late, "
+            f"over {_counted(len(fitted))}"
+        )
     if due:
         method += "; monthly charges expected as in the month before"
-    low, middle, high = (spent + due + _decimal(end) for end in ends)
+    lowest, low, middle, high, highest = (
+        spent + due + _decimal(end)
+        for end in (ends.lowest, ends.low, ends.middle, ends.high, ends.highest)
+    )
     found = Forecast(
-        spent=spent, low=low, middle=middle, high=high, method=method, days=len(fitted)
+        spent=spent,
+        lowest=lowest,
+        low=low,
+        middle=middle,
+        high=high,
+        highest=highest,
+        method=method,
+        days=len(fitted),
     )
     return Outlook(forecast=found)
 
 
-def _few(values: list[Decimal], rest: int) -> tuple[float, float, float]:
+def _few(values: list[Decimal], rest: int) -> season.Ends:
     """The rest of the month at the mean, and the factor by which few days may mislead."""
     middle = rest * fmean([float(value) for value in values])
-    factor = 1 + 2 / len(values) ** 0.5
-    low, high = sorted((middle / factor, middle * factor))
-    return low, middle, high
+    near, far = 1 + 2 / len(values) ** 0.5, 1 + 4 / len(values) ** 0.5
+    lowest, low, high, highest = sorted((middle / far, middle / near, middle * near, middle * far))
+    return season.Ends(lowest=lowest, low=low, middle=middle, high=high, highest=highest)
 
 
 def _due(
-    monthly: Mapping[dt.date, Decimal], as_of: dt.date, first: dt.date, last: dt.date
-) -> Decimal:
-    """The charges that the month before had and this one has not had yet."""
-    earlier = first - ONE
-    found = Decimal(0)
+    monthly: Mapping[dt.date, Decimal], as_of: dt.date, first: dt.date
+) -> tuple[Decimal, float]:
+    """The charges that the month before had and this one has not had yet, and how far they may
+    differ (standard deviation): as far as they did from one month to the next."""
+    due, variance = Decimal(0), 0.0
     for date, amount in monthly.items():
-        if month_of(date) != month_of(earlier):
+        again = in_month(date, first)
+        if month_of(date) != before(first) or again in monthly:
             continue
-        again = last if date == last_of(date) else same_day(date, first)
-        is_missing = again > as_of - SETTLING * ONE and again not in monthly
-        found += amount if is_missing else Decimal(0)
-    return found
+        if again <= as_of - SETTLING * ONE:
+            continue
+        due += amount
+        past = [amount]
+        while (earlier := in_month(date, before(first, len(past) + 1))) in monthly:
+            past.append(monthly[earlier])
+        moves = [float(a - b) ** 2 for a, b in pairwise(past)]
+        variance += fmean(moves) * (1 + 4 / len(moves)) if moves else 0.0
+    return due, variance**0.5
 
 
 def _counted(days: int) -> str:

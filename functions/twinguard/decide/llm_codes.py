@@ -35,6 +35,7 @@ class Code(enum.StrEnum):
     INVALID_API_KEY = "invalid_api_key", 401
     KEY_BLOCKED = "key_blocked", 403
     MISSING_SCOPE = "missing_scope", 403
+    SEVERAL_KEYS = "several_keys", 400
 
     UNKNOWN_ROUTE = "unknown_route", 404
     METHOD_NOT_ALLOWED = "method_not_allowed", 405

@@ -22,9 +22,11 @@ def last_of(month: dt.date) -> dt.date:
     return (month.replace(day=28) + 4 * ONE).replace(day=1) - ONE
 
 
-def before(month: dt.date) -> dt.date:
-    """The first day of the month before a date's own."""
-    return month_of(month_of(month) - ONE)
+def before(month: dt.date, months: int = 1) -> dt.date:
+    """The first day of the month before a date's own, or of one so many before."""
+    for _ in range(months):
+        month = month_of(month_of(month) - ONE)
+    return month
 
 
 def same_day(date: dt.date, month: dt.date) -> dt.date:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from statistics import fmean, median
 
 WEEK = 7
@@ -56,21 +57,6 @@ def steady(values: Sequence[float]) -> float:
     return math.copysign(min(abs(near), abs(far)), near) if near * far > 0 else 0.0
 
 
-def newest(values: Sequence[float]) -> float:
-    """The level that the newest values have: over 7 days, or 14, or 28 where those agree with it.
-
-    Each longer window is taken while its middle is within what chance explains (after Lepski 1991):
-    a level that stays is known better from many days, one that moved only from the last."""
-    found = trimmed(values[-WEEK:])
-    noise = spread([b - a for a, b in _apart(values[-4 * WEEK :], 1)]) / math.sqrt(2)
-    for days in (2 * WEEK, 4 * WEEK):
-        longer = trimmed(values[-days:])
-        if len(values) < days or abs(longer - found) > 1.5 * noise / math.sqrt(days / 4):
-            return found
-        found = longer
-    return found
-
-
 def levels(values: Sequence[float], half: int = 7) -> list[float]:
     """The rolling level: the median of the days around each one, whole weeks where there are."""
     count = len(values)
@@ -85,13 +71,16 @@ def profile(values: Sequence[float], weekdays: Sequence[int]) -> list[float]:
     """Seven factors, Monday first, by which days differ from their rolling level; mean 1.
 
     Each is the median ratio of its weekday, drawn towards 1 as if a quarter of an ordinary day had
-    been seen too; all 1 below two weeks or where the level is not above zero."""
-    if len(values) < 2 * WEEK:
+    been seen too. Below four weeks working days are alike, and so are the days of a weekend; all
+    are 1 below one week or where the level is not above zero."""
+    if len(values) < WEEK:
         return [1.0] * WEEK
     ratios: list[list[float]] = [[] for _ in range(WEEK)]
     for value, level, weekday in zip(values, levels(values), weekdays, strict=True):
         if level > 0:
             ratios[weekday].append(value / level)
+    if len(values) < 4 * WEEK:
+        ratios = [list(chain(*ratios[:5]))] * 5 + [list(chain(*ratios[5:]))] * 2
     raw = [max(0.0, (median(r) * len(r) + 0.25) / (len(r) + 0.25)) if r else 1.0 for r in ratios]
     mean = sum(raw) / WEEK
     return [factor / mean for factor in raw] if mean > 0 else [1.0] * WEEK

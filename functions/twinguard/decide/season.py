@@ -1,109 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw what coming days may cost: weekday profile, level, damped trend, and the past's surprises.
+"""Say what coming days may cost: their weekdays, their level, and how far both may be wrong.
 
-Pure, in floats; `forecast.py` puts exact amounts around it. The same values give the same draws,
-and values in another unit the same draws in that unit: the seed comes from dates alone."""
+Pure, in floats; `forecast.py` puts exact amounts around it, `blend.py` foresees the level. The same
+values give the same ends, in another unit too: what is drawn is seeded by dates alone."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean, median
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from statistics import NormalDist, fmean, median
 
 from msgspec import Struct
 
-from twinguard.decide import robust
+from twinguard.decide import blend, robust
+from twinguard.decide.blend import Foreseen
 from twinguard.decide.robust import WEEK
 
-RECENT = 56
-"""The newest days that level and trend are taken from: eight weeks."""
+DRAWS = 400
+SHARES = (0.025, 0.1, 0.5, 0.9, 0.975)
+"""Where the interval of 95 per cent begins, that of 80, the middle, and where they end."""
 
-DAMPING = 0.97
-"""A trend loses three per cent of its daily step each day (Gardner and McKenzie 1985)."""
+LATE = 0.9
+"""What an open day lacks of a usual one is taken to come with this likelihood."""
 
-DRAWS = 300
-LOW, HIGH = 0.1, 0.9
-BETWEEN = 2.563
-"""Standard deviations between the two, where values are normally distributed."""
+NARROWEST, WIDEST, UTMOST = 0.8, 4.0, 8.0
+"""So many times at least and at most, past errors stretch the interval of 80 per cent, and at most
+that of 95: one lost month must not for ever."""
 
-WIDEST = 4.0
-"""Past surprises widen an interval up to so many times: one lost month must not for ever."""
+LEARNED = 0.93
+"""Past errors count a little less: what foresaw then had seen less of the series."""
+
+WORSE = 1.2
+"""The interval of 95 per cent reaches so many times as far as the worst error of the past."""
+
+YOUNG = 6
+"""Intervals grow by this many days divided by those known: spreads of few days come out small."""
 
 _TINY = 1e-12
 
 
-class Model(Struct, frozen=True, kw_only=True):
-    """What days after `origin` come to: level and step per day there, and factors by weekday.
+class Ends(Struct, frozen=True, kw_only=True):
+    """What days still bring: the middle, and the ends of the intervals of 80 and 95 per cent."""
 
-    `flat` are the past's values without their week, `smooth` their recent rolling levels,
-    `residuals` what each differed by, in units of its level or, near zero, of `floor`."""
-
-    origin: dt.date
-    level: float
-    step: float
-    weekdays: list[float]
-    flat: list[float]
-    smooth: list[float]
-    residuals: list[float]
-    floor: float
-    is_never_negative: bool
-
-    def level_at(self, ahead: int, level: float, step: float) -> float:
-        """The level so many days after a day with that level and step."""
-        found = level + step * (1 - DAMPING**ahead) / (1 - DAMPING)
-        return max(0.0, found) if self.is_never_negative else found
-
-    def unit(self, level: float) -> float:
-        """What residuals are measured in at a level."""
-        return max(abs(level), self.floor, _TINY)
+    lowest: float
+    low: float
+    middle: float
+    high: float
+    highest: float
 
 
-def fitted(values: Sequence[float], first: dt.date) -> Model:
-    """The model of daily values without gaps, seven or more, from the first day on."""
+class _Noise(Struct, frozen=True):
+    """What days differed by from their rolling level, as shares of it: running sums, with the
+    first `block` days again after the last, and the variance of a day in a long sum."""
+
+    sums: list[float]
+    days: int
+    block: int
+    lasting: float
+
+
+def ends(
+    values: Sequence[float],
+    first: dt.date,
+    coming: Mapping[dt.date, float],
+    open_since: dt.date,
+    doubt: float = 0.0,
+) -> Ends:
+    """What the `coming` days bring on top of what each has, and what the open days still lack.
+
+    `values` are daily amounts without gaps, seven or more, from the first day on; those from
+    `open_since` on may grow. `doubt` is a standard deviation that is added: of monthly charges."""
     weekdays = [(first.weekday() + n) % WEEK for n in range(len(values))]
     factors = robust.profile(values, weekdays)
     flat = _flat(values, weekdays, factors)
-    smooth = robust.levels(flat)
-    level, step = _fit(flat[-RECENT:])
-    model = Model(
-        origin=first + dt.timedelta(len(values) - 1),
-        level=level,
-        step=step,
-        weekdays=factors,
-        flat=flat,
-        smooth=smooth[-RECENT:],
-        residuals=[],
-        floor=0.1 * abs(median(smooth) or fmean([abs(value) for value in values])),
-        is_never_negative=min(values) >= 0,
+    lack = 0.0
+    for at, lacks in _lacks(flat, (open_since - first).days).items():
+        flat[at] += lacks
+        lack += lacks * factors[weekdays[at]]
+    if not coming:
+        lowest, low, middle, high, highest = (share * lack for share in SHARES)
+        return Ends(lowest=lowest, low=low, middle=middle, high=high, highest=highest)
+    least = 0.0 if min(values) >= 0 else -math.inf
+    level = blend.foreseen(flat, len(coming), is_never_negative=not least)
+    usual = [(level.mean * factors[date.weekday()], has) for date, has in coming.items()]
+    middle = LATE * lack + sum(max(0.0, one - has) if has else one for one, has in usual)
+    seed = f"{first} {len(values)} {min(coming)} {max(coming)}"
+    lowest, low, high, highest = _off(flat, level, len(coming), lack, doubt, seed)
+    return Ends(
+        lowest=max(least, middle + lowest),
+        low=max(least, middle + low),
+        middle=middle,
+        high=middle + high,
+        highest=middle + highest,
     )
-    for value, height, weekday in zip(values, smooth, weekdays, strict=True):
-        model.residuals.append((value - height * factors[weekday]) / model.unit(height))
-    return model
-
-
-def ends(model: Model, has: Mapping[dt.date, float], as_of: dt.date) -> tuple[float, float, float]:
-    """The 10th, 50th and 90th percentile of what the days still bring on top of what each `has`.
-
-    A residual bootstrap (Efron 1979): each draw refits level and trend to a past that could have
-    been, and lets whole weeks of residuals happen again, so that neighbouring days stay together.
-    It knows nothing of levels that move by themselves, so the interval is widened until it fits
-    how wrong the same model was in the past eight weeks, over as many days."""
-    if not has:
-        return 0.0, 0.0, 0.0
-    seed = f"{model.origin} {as_of} {len(model.residuals)} {min(has)} {max(has)}"
-    drawn = robust.numbers(seed, DRAWS * (len(model.smooth) + 3 * len(has)))
-    pasts = [_fit(_another_past(model, drawn)) for _ in range(DRAWS)]
-    usual = median([level for level, _ in pasts]), median([step for _, step in pasts])
-    totals = sorted(
-        _total(model, (level - usual[0], step - usual[1]), has, as_of, drawn)
-        for level, step in pasts
-    )
-    low, half, high = (robust.quantile(totals, share) for share in (LOW, 0.5, HIGH))
-    missed = BETWEEN * len(has) * _missed(model, len(has))
-    wider = max(1.0, min(WIDEST, missed / max(high - low, _TINY)))
-    least = 0.0 if model.is_never_negative else -math.inf
-    return max(least, half - (half - low) * wider), half, half + (high - half) * wider
 
 
 def _flat(values: Sequence[float], weekdays: list[int], factors: list[float]) -> list[float]:
@@ -115,64 +106,63 @@ def _flat(values: Sequence[float], weekdays: list[int], factors: list[float]) ->
     return found
 
 
-def _fit(flat: Sequence[float]) -> tuple[float, float]:
-    """Level at the last day and step per day."""
-    step, last = robust.steady(flat), len(flat) - 1
-    return robust.newest([value + step * (last - n) for n, value in enumerate(flat)]), step
+def _lacks(flat: Sequence[float], settled: int) -> dict[int, float]:
+    """What each day after the settled ones lacks of a usual one: its rows are late, more likely
+    than that it is cheap. Where the last two settled days are cheap too, it is."""
+    if settled >= len(flat):
+        return {}
+    usual = min(median(flat[max(0, settled - WEEK) : settled]), max(flat[settled - 2 : settled]))
+    return {at: max(0.0, usual - flat[at]) for at in range(settled, len(flat))}
 
 
-def _missed(model: Model, ahead: int) -> float:
-    """The standard deviation of how wrong the mean of so many days was foreseen in the past.
+def _off(
+    flat: Sequence[float], level: Foreseen, ahead: int, lack: float, doubt: float, seed: str
+) -> tuple[float, float, float, float]:
+    """How far the intervals of 95 and 80 per cent reach from the middle: two down, two up.
 
-    From up to eight origins, a week apart, each knowing only what was before it; 0 without one."""
-    found = []
-    for origin in range(len(model.flat) - ahead, 4 * WEEK - 1, -WEEK)[:8]:
-        level, step = _fit(model.flat[max(0, origin - RECENT) : origin])
-        foreseen = fmean([model.level_at(n + 1, level, step) for n in range(ahead)])
-        actual = fmean(model.flat[origin : origin + ahead])
-        found.append(abs(actual - foreseen) / model.unit(level))
-    # A normal distribution's standard deviation is its mean absolute deviation times this.
-    return math.sqrt(math.pi / 2) * fmean(found) * model.unit(model.level) if found else 0.0
-
-
-def _total(
-    model: Model,
-    error: tuple[float, float],
-    has: Mapping[dt.date, float],
-    as_of: dt.date,
-    drawn: Iterator[int],
-) -> float:
-    """One draw of what the days bring on top of what they have, with that error in the fit."""
-    level, step, found, week = model.level + error[0], model.step + error[1], 0.0, 0
-    for at, (date, known) in enumerate(has.items()):
-        ahead = (date - model.origin).days
-        week = next(drawn) if at % WEEK == 0 else week
-        height = model.level_at(ahead, level, step)
-        usual = height * model.weekdays[date.weekday()]
-        expected = usual + _surprise(model.residuals, ahead, week) * model.unit(height)
-        expected = max(0.0, expected) if model.is_never_negative else expected
-        if date <= as_of:
-            # Rows of the day may be late, a part of what misses to a usual one; no surprises.
-            found += max(0.0, usual - known) * next(drawn) / 2**32
-        elif known:
-            found += max(0.0, expected - known)
-        else:
-            found += expected
-    return found
+    Blocks of days happen again (Künsch 1989), around a level that is known as well as its days
+    allow. That knows nothing of levels that move by themselves, so it is stretched until it fits
+    how wrong the same forecast was in the past, over as many days."""
+    smooth = robust.levels(flat)
+    floor = max(0.1 * abs(median(smooth) or fmean([abs(value) for value in flat])), _TINY)
+    unit = max(abs(level.mean), floor)
+    noise = _noise([(v - h) / max(abs(h), floor) for v, h in zip(flat, smooth, strict=True)])
+    spread = math.hypot(level.apart, unit * math.sqrt(noise.lasting / level.days)) * ahead
+    totals = _drawn(noise, ahead, unit, math.hypot(spread, doubt), lack, seed)
+    far = [robust.quantile(totals, share) for share in SHARES]
+    more = 1 + YOUNG / noise.days
+    lowest, low, high, highest = ((far[at] - far[2]) * more for at in (0, 1, 3, 4))
+    if not level.missed:
+        return lowest, low, high, highest
+    usual = LEARNED * unit * ahead * math.sqrt(fmean([off * off for off in level.missed]))
+    worst = unit * ahead * max(abs(off) for off in level.missed)
+    scale = math.sqrt(fmean([total * total for total in totals]))
+    near = max(NARROWEST, min(WIDEST, usual / max(scale, _TINY)))
+    wide = max(near, min(UTMOST, WORSE * worst / max(highest, -lowest, _TINY)))
+    return lowest * wide, low * near, high * near, highest * wide
 
 
-def _another_past(model: Model, drawn: Iterator[int]) -> list[float]:
-    """The smooth past with residuals of other weeks."""
-    pool, start, found = model.residuals, 0, []
-    for at, height in enumerate(model.smooth):
-        start = next(drawn) if at % WEEK == 0 else start
-        found.append(height + pool[(start + at) % len(pool)] * model.unit(height))
-    return found
+def _noise(offs: Sequence[float]) -> _Noise:
+    days = len(offs)
+    block = max(1, min(WEEK, days // 8))
+    mean = fmean(offs)
+    sums = list(accumulate((off - mean for off in [*offs, *offs[:block]]), initial=0.0))
+    squares = [(sums[at + block] - sums[at]) ** 2 for at in range(days)]
+    return _Noise(sums, days, block, fmean(squares) / block * days / (days - block))
 
 
-def _surprise(residuals: Sequence[float], ahead: int, week: int) -> float:
-    """The residual of the same weekday in one of the past weeks; of any day below two weeks."""
-    weeks = len(residuals) // WEEK
-    if weeks < 2:  # noqa: PLR2004 - one week is no choice
-        return residuals[(ahead + week) % len(residuals)]
-    return residuals[(ahead - 1) % WEEK - WEEK * (1 + week % weeks)]
+def _drawn(
+    noise: _Noise, ahead: int, unit: float, spread: float, lack: float, seed: str
+) -> list[float]:
+    """How far the sum of the coming days may lie off, drawn many times, in order."""
+    drawn = robust.numbers(seed, DRAWS * (3 + ahead // noise.block))
+    normal, found = NormalDist(), []
+    for _ in range(DRAWS):
+        off = 0.0
+        for left in range(ahead, 0, -noise.block):
+            start = next(drawn) % noise.days
+            off += noise.sums[start + min(left, noise.block)] - noise.sums[start]
+        chance = spread * normal.inv_cdf((next(drawn) + 0.5) / 2**32)
+        late = lack * ((next(drawn) < LATE * 2**32) - LATE)
+        found.append(unit * off + chance + late)
+    return sorted(found)

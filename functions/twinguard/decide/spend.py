@@ -105,13 +105,16 @@ class Day(Struct, frozen=True, order=True):
 class Forecast(Struct, frozen=True, kw_only=True):
     """What a month comes to: spent so far, and the ends of an interval around the likely end.
 
-    `low` and `high` hold eight months out of ten (10th and 90th percentile). `method` says in words
-    where the numbers come from, `days` how many days of the past they rest on."""
+    `low` and `high` hold eight months out of ten (10th and 90th percentile), `lowest` and `highest`
+    nineteen out of twenty. `method` says in words where the numbers come from, `days` how many days
+    of the past they rest on."""
 
     spent: Decimal
+    lowest: Decimal
     low: Decimal
     middle: Decimal
     high: Decimal
+    highest: Decimal
     method: str
     days: int
 

@@ -60,7 +60,7 @@ class Gateway:
             return
         if scope["type"] != "http":
             return
-        name = f"req_{secrets.token_hex(_BITS // 8)}"
+        name = _name()
         started = time.perf_counter()
         request, code = Request(scope, receive), ""
         try:
@@ -74,18 +74,16 @@ class Gateway:
             told = "something that is needed does not answer; try again in a moment"
             sorry = Refusal(Code.UNAVAILABLE, told, retry_after=5)
             status, code = await _refused(send, sorry, name), sorry.code
-        if _log.isEnabledFor(logging.INFO):
-            ms = round(1000 * (time.perf_counter() - started), 1)
-            fields = {
-                "event": "gateway",
-                "request_id": name,
-                "key_id": request.key_id,
-                "path": request.path[:100],
-                "status": status,
-                "code": code,
-                "ms": ms,
-            }
-            _log.info("gateway: %s %d", request.path[:100], status, extra={"fields": fields})
+        _tell(request.path, request.key_id, status, code, name, started)
+
+    async def turn_away(
+        self, scope: Scope, send: Send, status: int, words: str, key_id: str, wait: int
+    ) -> None:
+        """Refuse a request that was not let through to here, as any other."""
+        name, started = _name(), time.perf_counter()
+        refusal = _refusal(status, words, wait)
+        await _refused(send, refusal, name)
+        _tell(scope["path"], key_id, status, refusal.code, name, started)
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
         endpoint = self._endpoints.get(request.path)
@@ -127,6 +125,32 @@ class Gateway:
                 await asyncio.shield(self._close())
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _name() -> str:
+    return f"req_{secrets.token_hex(_BITS // 8)}"
+
+
+def _tell(path: str, key_id: str, status: int, code: str, name: str, started: float) -> None:
+    """The log line of a request."""
+    if _log.isEnabledFor(logging.INFO):
+        fields = {
+            "event": "gateway",
+            "request_id": name,
+            "key_id": key_id,
+            "path": path[:100],
+            "status": status,
+            "code": code,
+            "ms": round(1000 * (time.perf_counter() - started), 1),
+        }
+        _log.info("gateway: %s %d", path[:100], status, extra={"fields": fields})
+
+
+def _refusal(status: int, words: str, wait: int) -> Refusal:
+    """What the guard in front refuses, in OpenAI's shape."""
+    codes = (Code.KEY_BLOCKED, Code.REQUESTS_PER_MINUTE_EXCEEDED, Code.UNAVAILABLE)
+    code = next((code for code in codes if code.status == status), Code.SEVERAL_KEYS)
+    return Refusal(code, words, retry_after=wait or None)
 
 
 async def _refused(send: Send, refusal: Refusal, name: str) -> int:

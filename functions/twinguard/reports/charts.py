@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 from decimal import Decimal
+from html import escape
 from itertools import accumulate
 from typing import Any, TypeAlias
-from xml.sax.saxutils import escape
 
 from twinguard.decide.months import last_of
 from twinguard.reports.document import Amount, Bars, Daily, Figure, shown
@@ -30,6 +30,9 @@ NOON = 12
 
 LABEL = 24
 """Characters of a name on an axis; the table has it in full."""
+
+GROWING = 0.45
+"""How solid the bars of days are whose rows still come."""
 
 COLOURS = {
     "ink": "#24292f",
@@ -65,7 +68,7 @@ def svg(figure: Figure) -> str:
         drawn = drawn.replace(f'"{value}"', f'"var(--{colour})"')
     head, rest = drawn.split(">", 1)
     head = head.replace(' width="', f' role="img" aria-labelledby="{name}-t {name}-d" width="', 1)
-    title, words = escape(figure.title), escape(figure.description)
+    title, words = escape(figure.title, quote=False), escape(figure.description, quote=False)
     return f'{head}><title id="{name}-t">{title}</title><desc id="{name}-d">{words}</desc>{rest}'
 
 
@@ -108,6 +111,7 @@ def _daily(data: Daily) -> Spec:
         "encoding": {
             "x": x | {"title": f"Day of {data.month:%Y-%m}", "axis": dates, "bandPosition": 0.5},
             "y": _y("amount", f"A day, {data.currency}", 3),
+            "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
         },
     }
     return {"vconcat": [above, below], "spacing": 14}
@@ -116,7 +120,12 @@ def _daily(data: Daily) -> Spec:
 def _rows(data: Daily) -> list[Spec]:
     sums = accumulate(amount for _, amount in data.days)
     return [
-        {"day": _utc(day, hours=NOON), "amount": float(amount), "sum": float(total)}
+        {
+            "day": _utc(day, hours=NOON),
+            "amount": float(amount),
+            "sum": float(total),
+            "opacity": 1 if data.through is None or day <= data.through else GROWING,
+        }
         for (day, amount), total in zip(data.days, sums, strict=True)
     ]
 
@@ -154,7 +163,7 @@ def _band(data: Daily, x: Spec) -> list[Spec]:
         },
         {
             "data": {"values": ends[1:]},
-            "mark": label | {"dy": 5, "text": "forecast"},
+            "mark": label | {"dy": 14, "text": "forecast"},
             "encoding": {"x": x, "y": y},
         },
     ]

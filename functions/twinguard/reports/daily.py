@@ -106,6 +106,8 @@ def _in_words(
         f"A typical day came to {money(typical, currency)}, the most expensive one ({top}) to "
         f"{money(most, currency)}; {money(overview.spent, currency)} by {days[-1][0]}."
     )
+    if overview.as_of is not None and days[-1][0] > overview.as_of:
+        text += f" Days after {overview.as_of}, paler, still grow."
     if ends:
         text += (
             f" The month is forecast to end between {money(ends[0], currency)} and "

@@ -34,6 +34,7 @@ variable "policy" {
       retries              = optional(number, 2)
       body_kilobytes       = optional(number, 4096)
       gather_milliseconds  = optional(number, 3)
+      guarded_networks     = optional(list(string), [])
       cache = optional(object({
         seconds   = optional(number, 3600)
         megabytes = optional(number, 64)
@@ -589,6 +590,10 @@ variable "policy" {
   validation {
     condition     = var.policy.gateway == null ? true : alltrue([for name in concat(keys(var.policy.gateway.providers), keys(var.policy.gateway.tasks), [for model in values(var.policy.gateway.models) : model.provider]) : can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", name))]) && alltrue([for name in keys(var.policy.gateway.models) : can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", name))])
     error_message = "environments/${var.environment}/policy.yaml: gateway: providers and tasks are named in lower case letters, digits and hyphens, models like gpt-4; correct them."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for network in var.policy.gateway.guarded_networks : try(strcontains(network, ":") || cidrhost(network, 0) == split("/", network)[0], false) && can(cidrhost(network, 0))])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.guarded_networks holds ranges that begin at their own first address; write them like 10.8.0.0/28."
   }
   validation {
     condition     = var.policy.gateway == null ? true : length(setintersection(["openai", "local", "mock"], keys(var.policy.gateway.providers))) == 0 && !contains(keys(var.policy.gateway.models), "auto")

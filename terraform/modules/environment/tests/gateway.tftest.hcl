@@ -112,6 +112,25 @@ run "an_answer_that_may_take_a_day_is_refused" {
   expect_failures = [var.policy]
 }
 
+run "guarded_networks_reach_the_functions" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { guarded_networks = ["10.8.0.0/28", "fd00::/64"] }) })
+  }
+  assert {
+    condition     = tolist(output.policy.gateway.guarded_networks) == tolist(["10.8.0.0/28", "fd00::/64"])
+    error_message = "The gateway must know which applications guard requests themselves."
+  }
+}
+
+run "a_guarded_network_that_is_an_address_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { guarded_networks = ["10.8.0.1/28"] }) })
+  }
+  expect_failures = [var.policy]
+}
+
 run "a_task_with_spaces_is_refused" {
   command = plan
   variables {
