@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -194,6 +195,30 @@ def test_a_topic_that_does_not_answer_costs_events_but_no_request(site):
     read = site.tallies.read()
     assert read["usage_dropped"] >= 15
     assert "usage_reported" not in read
+
+
+def test_a_batch_that_may_have_arrived_goes_by_the_same_name_again(site):
+    """Pub/Sub had it, and its answer was lost; meanwhile more was used."""
+    publish, named, all_sent = site.topic.publish, [], threading.Event()
+
+    def lossy(topic, data, attributes):
+        named.append((attributes["batch"], data))
+        publish(topic, data, attributes)
+        if len(named) == 1:
+            site.reporter.report(site.topic.events[0])
+            raise Unavailable("no answer")
+        if len(named) == 3:
+            all_sent.set()
+
+    site.topic.publish = lossy
+    asyncio.run(site.get())
+    all_sent.wait(30)
+    site.close()
+
+    first, again, next_ = named
+    assert first == again
+    assert next_[0] != first[0]
+    assert site.tallies.read()["usage_reported"] == 2
 
 
 def test_events_travel_in_batches(site):
