@@ -113,7 +113,7 @@ def parts_from(
     teller = Teller(usage_log or _usage_log(env))
     prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
-    meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
+    meter = Meter(ledger, prices, name, teller, _now, block.lease_seconds, blocks=blocks)
     policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
@@ -174,7 +174,7 @@ def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[
             sender = Recorder(sender, records_to)
         return Gathering(sender, seconds) if seconds else sender
 
-    mock, keys = Mock(folder), KeyFiles(env)
+    mock, keys = Mock(folder if records_to is None else None), KeyFiles(env)
     providers = Providers(policy, keys.key_of, openai=_openai(env), mock=mock, through=through)
     return policy, providers
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from twinguard.cli.scale_output import console, print_json, say, table
-from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of
+from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of, usd
 from twinguard.decide.ledger_rules import worded
 from twinguard.decide.money import percent
 from twinguard.policy import Policy
@@ -17,7 +17,6 @@ from twinguard.raising import Allowance, Raised
 
 __all__ = ["done", "planned", "rebuilding", "rebuilt", "say", "shown"]
 
-_CENT = 10_000_000
 _NEARLY = 90
 
 
@@ -46,10 +45,10 @@ def shown(
         standing, set_by = one.standing, one.set_by
         made.add_row(
             Text("all of it" if standing.scope.name == policy.environment else str(standing.scope)),
-            "none" if standing.limit is None else _usd(standing.limit),
-            _usd(standing.spent),
-            _usd(standing.held) if live else "?",
-            "" if standing.left is None else _usd(standing.left),
+            "none" if standing.limit is None else usd(standing.limit),
+            usd(standing.spent),
+            usd(standing.held) if live else "?",
+            "" if standing.left is None else usd(standing.left),
             _used(standing),
             Text(set_by.by if set_by else "policy"),
         )
@@ -67,14 +66,14 @@ def planned(
     policy: Policy, before: Standing, wanted: Limit, *, applied: bool, as_json: bool
 ) -> None:
     """What would be set."""
-    was = "no limit" if before.limit is None else f"{_usd(before.limit)} USD"
+    was = "no limit" if before.limit is None else f"{usd(before.limit)} USD"
     if as_json:
         if not applied:
             print_json({"applied": False, "scope": str(wanted.scope), "limit": worded(wanted)})
         return
     say(
         f"{'Setting' if applied else 'Plan'}: {wanted.scope} in {policy.environment}, "
-        f"{_usd(before.spent)} USD spent: {was} → {worded(wanted)}"
+        f"{usd(before.spent)} USD spent: {was} → {worded(wanted)}"
     )
     if not applied:
         say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
@@ -114,7 +113,7 @@ def rebuilt(period: Period, spent: Mapping[Scope, int], own: Scope, *, as_json: 
         return
     say(
         f"{period.name}: {len(spent):,} scopes are back; {own} has spent "
-        f"{_usd(spent.get(own, 0))} USD."
+        f"{usd(spent.get(own, 0))} USD."
     )
 
 
@@ -140,9 +139,3 @@ def _used(standing: Standing) -> Text:
     used = 100 * dollars_of(standing.spent + standing.held) / dollars_of(standing.limit)
     style = "red" if standing.used_up else "yellow" if used >= _NEARLY else ""
     return Text(percent(used), style=style)
-
-
-def _usd(nanos: int) -> str:
-    """Dollars; small amounts keep the digits that tell them from nothing."""
-    digits = 2 if nanos == 0 or nanos >= _CENT else 6
-    return f"{dollars_of(nanos):,.{digits}f}"
