@@ -25,7 +25,7 @@ quoted = '$(subst ','\'',$(1))'
 costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
 	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
 dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE),--source $(SOURCE)) \
-	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(DEPLOYED),--deployed)
+	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(BASELINES),--baselines $(BASELINES)) $(if $(DEPLOYED),--deployed)
 
 .PHONY: site running-costs
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \
@@ -145,7 +145,7 @@ budget-raise: $(VENV)/.cli ## Set a limit for a while: ENV=staging SCOPE=tenant:
 	@$(CLI).budgets raise --env $(ENV) --scope $(call quoted,$(SCOPE)) --amount $(call quoted,$(AMOUNT)) \
 		--reason $(call quoted,$(REASON)) $(if $(UNTIL),--until $(call quoted,$(UNTIL))) $(if $(JSON),--json) $(changes)
 
-budget-rebuild: $(VENV)/.cli ## Bring back what a lost ledger had spent: ENV=staging EVENTS=usage.jsonl, APPLY=1
+budget-rebuild: $(VENV)/.cli ## Bring back what a lost ledger had spent: ENV=staging EVENTS=usage.jsonl|usage://, APPLY=1
 	$(call needs,ENV,staging)$(call needs,EVENTS,usage.jsonl)
 	@$(CLI).budgets rebuild --env $(ENV) --events $(call quoted,$(EVENTS)) $(if $(MONTH),--month $(MONTH)) \
 		$(if $(JSON),--json) $(changes)
@@ -293,6 +293,7 @@ lock: $(VENV)/.dev lock-providers ## Lock requirements and providers anew; UPGRA
 	@$(LOCK) pyproject.toml --group dev -o requirements-dev.txt
 	@$(LOCK) pyproject.toml --group cli -c requirements-dev.txt -o requirements-cli.txt
 	@$(LOCK) pyproject.toml -c requirements-dev.txt -o functions/requirements.txt
+	@$(LOCK) pyproject.toml --group gateway -c requirements-dev.txt -o requirements-gateway.txt
 	@echo checkov==3.3.30 | $(LOCK) - -o .ci/requirements-checkov.txt
 
 clean: ## Remove everything that make made

@@ -20,12 +20,12 @@ from msgspec.structs import replace
 from twinguard import config, gateway_wiring, state
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.decide.ledger import Scope, Standing
-from twinguard.llm.gateway import Gateway
 from twinguard.llm_policy import Gateway as Block
 from twinguard.llm_policy import ServedModel
 from twinguard.peppers import Peppers
 from twinguard.policy import Environment, Policy
 from twinguard.standins.openai_provider import OpenAIProvider
+from twinguard.web.middleware import SecurityMiddleware
 
 PEPPER = {"TWINGUARD_KEY_PEPPER": "1:" + "p" * 40}
 PROVIDER_KEY = "sk-provider-" + "k" * 40
@@ -52,7 +52,7 @@ class Running:
     """A gateway that answers."""
 
     url: str
-    gateway: Gateway
+    app: SecurityMiddleware
     provider: OpenAIProvider
     keys: CustomerKeys
     parts: gateway_wiring.Parts
@@ -135,10 +135,10 @@ def running(
         parts = gateway_wiring.parts_from(
             found, env, records=records, **{"usage_log": _Lines(lines), **options}
         )
-        gateway = parts.gateway
+        app = parts.app
         keys = CustomerKeys(records, found.environment, found.retention, peppers)
-        with serving(gateway) as url, contextlib.ExitStack() as closing:
-            yield Running(url, gateway, provider, keys, parts, lines, closing)
+        with serving(app) as url, contextlib.ExitStack() as closing:
+            yield Running(url, app, provider, keys, parts, lines, closing)
 
 
 @contextlib.contextmanager

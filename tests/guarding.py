@@ -93,7 +93,16 @@ def application() -> Starlette:
 class Site:
     """An application with the middleware in front, and a client beside it."""
 
-    def __init__(self, url="memory://", security=None, *, clock=None, timeout=2.0) -> None:
+    def __init__(
+        self,
+        url="memory://",
+        security=None,
+        *,
+        clock=None,
+        timeout=2.0,
+        key_id_of=PEPPERS.key_id,
+        **more,
+    ) -> None:
         self.tallies = Tallies()
         counters = open_counters(url, Options(place_of=PLACES.get, timeout=timeout))
         self.guard = Guard(counters, security or Security(), self.tallies)
@@ -103,9 +112,10 @@ class Site:
         self.app = SecurityMiddleware(
             application(),
             guard=self.guard,
-            key_id_of=PEPPERS.key_id,
+            key_id_of=key_id_of,
             reporter=self.reporter,
             clock=self.clock,
+            **more,
         )
 
     async def get(self, path="/v1/chat/completions", key=KEY, ip="9.9.9.9", agent=None, **more):

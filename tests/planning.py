@@ -32,6 +32,19 @@ ENVIRONMENTS = ("production", "staging", "development", "ci")
 NUMBER = "123456789012"
 BASIC_ROLES = {"roles/owner", "roles/editor", "roles/viewer"}
 
+DIGEST = 4 * "0123456789abcdef"
+IMAGE = f"europe-west1-docker.pkg.dev/living-twin-staging/gateway/gateway@sha256:{DIGEST}"
+TASKS = "  tasks: {classify: 50, summarise: 60, answer: 60}\n"
+SERVICE = f"{TASKS}  service: {{name: living-twin-gateway, image: {IMAGE}}}\n"
+WORKER = "  living-twin-reports: {critical: false}\n"
+ASLEEP = "[living-twin-api, living-twin-worker, living-twin-reports]"
+SERVED = (
+    (TASKS, SERVICE),
+    (WORKER, f"{WORKER}  living-twin-gateway: {{critical: false}}\n"),
+    (ASLEEP, f"{ASLEEP[:-1]}, living-twin-gateway]"),
+)
+"""Edits of staging's policy that deploy the gateway."""
+
 QUOTES = '"]'
 LOCAL_BACKEND = 'terraform {\n  backend "local" {}\n}\n'
 NO_DATA = f"""
@@ -187,10 +200,16 @@ def summary(plan: Plan) -> dict[str, Any]:
         },
         "kinds": dict(sorted(Counter(kind_of(at) for at in plan.made).items())),
         "subscriptions": {
-            item["name"]: item["topic"] if item["push_config"] else "kept for a person"
+            item["name"]: item["topic"] if item["push_config"] else _kept_in(item)
             for item in plan.of("google_pubsub_subscription").values()
         },
     }
+
+
+def _kept_in(subscription: Mapping[str, Any]) -> str:
+    """Where messages wait that are not pushed."""
+    (table,) = [config["table"] for config in subscription["bigquery_config"]] or [""]
+    return f"written to {table}" if table else "kept for a person"
 
 
 def kind_of(address: str) -> str:
@@ -200,7 +219,7 @@ def kind_of(address: str) -> str:
 
 def grants(plan: Plan) -> Iterator[str]:
     """Every grant of ours: which role on what. Members are known only once they exist."""
-    on = ("name", "subscription", "topic", "bucket", "repository", "secret_id")
+    on = ("name", "subscription", "topic", "bucket", "repository", "secret_id", "table_id")
     for address, after in plan.made.items():
         kind = kind_of(address)
         if "_iam_member" in kind and "module.observability" not in address:

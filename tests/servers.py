@@ -108,14 +108,14 @@ def redis_cluster(folder: Path) -> Iterator[Server]:
         "redis-server: install it with 'apt-get install redis-server'",
     )
     with contextlib.ExitStack() as nodes:
-        ports = [nodes.enter_context(_cluster_node(binary, folder)) for _ in range(3)]
+        ports = [nodes.enter_context(cluster_node(binary, folder)) for _ in range(3)]
         bounds = [round(16_384 * n / len(ports)) for n in range(len(ports) + 1)]
         for port, first, after in zip(ports, bounds, bounds[1:], strict=False):
             slots = " ".join(map(str, range(first, after)))
             redis_answer(port, f"CLUSTER ADDSLOTS {slots}")
             redis_answer(port, f"CLUSTER MEET 127.0.0.1 {ports[0]}")
         deadline = time.monotonic() + PATIENCE
-        while not all(_knows_cluster(port, len(ports)) for port in ports):
+        while not all(knows_cluster(port, len(ports)) for port in ports):
             if time.monotonic() > deadline:
                 pytest.fail("the Redis cluster does not form", pytrace=False)
             time.sleep(0.02)
@@ -124,7 +124,7 @@ def redis_cluster(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _cluster_node(binary: str, folder: Path) -> Iterator[int]:
+def cluster_node(binary: str, folder: Path) -> Iterator[int]:
     port = free_port()
     while port > 55_000:  # its bus listens ten thousand ports above
         port = free_port()
@@ -144,7 +144,7 @@ def redis_of(request: pytest.FixtureRequest, kind: str) -> str:
     return address
 
 
-def _knows_cluster(port: int, size: int) -> bool:
+def knows_cluster(port: int, size: int) -> bool:
     info = redis_answer(port, "CLUSTER INFO")
     return "cluster_state:ok" in info and f"cluster_known_nodes:{size}" in info
 
@@ -159,7 +159,9 @@ def redis_answer(port: int, command: str) -> str:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server from when it is ready until the block ends, then end its whole group."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -172,7 +174,7 @@ def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Ite
         )
     try:
         _wait_until_ready(process, log, ready)
-        yield
+        yield process
     finally:
         _stop(process)
 

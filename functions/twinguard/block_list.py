@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from twinguard.counters import Counters
 from twinguard.decide.restraints import Curb, Restraint
@@ -23,15 +24,21 @@ AGAIN = 0.2
 RENEWED = 30.0
 """Seconds after which everything is asked for again, should a message have been lost."""
 
+STALE = 60.0
+"""Seconds without word from the store after which it is said, and how often from then on."""
+
 
 class BlockList:
     """The restraints in force. `follow` starts the thread; without it nothing is heard.
 
-    How old a pushed block is when it comes is logged, under the environment's name."""
+    How old a pushed block is when it comes is logged, under the environment's name, and how old all
+    of it is, once that is `stale` seconds. `before_lift` hears of each key that is let go."""
 
-    def __init__(self, counters: Counters, environment: str = "") -> None:
+    def __init__(self, counters: Counters, environment: str = "", stale: float = STALE) -> None:
         self._counters = counters
+        self.before_lift: Callable[[str], None] = lambda _: None
         self._environment = environment
+        self._stale = stale
         self._held: dict[str, Restraint] = {}
         self._changed: dict[str, float] = {}
         self._heard = -1.0
@@ -61,6 +68,8 @@ class BlockList:
 
     def note(self, restraint: Restraint) -> None:
         """Know of a change, whoever told it. A throttle does not take the place of a block."""
+        if restraint.curb is Curb.NONE:
+            self.before_lift(restraint.key_id)
         with self._lock:
             self._changed[restraint.key_id] = time.monotonic()
             known = self._held.get(restraint.key_id)
@@ -82,17 +91,31 @@ class BlockList:
         return len(self._held)
 
     def _run(self) -> None:
-        is_lost = False
+        begun, is_lost = time.monotonic(), False
+        told = begun
         while not self._ended.is_set():
             try:
                 self._listen()
             except TwinguardError as err:
                 if not is_lost:
                     _log.warning("the block list is not followed; what is known holds: %s", err)
+                now, heard = time.monotonic(), max(begun, self._heard)
+                if now - max(heard, told) >= self._stale:
+                    told = now
+                    self._complain(now - heard)
                 is_lost = True
                 self._ended.wait(AGAIN)
             else:
                 is_lost = False
+
+    def _complain(self, age: float) -> None:
+        """A line of its own: no block that is made now is known here."""
+        fields = {
+            "event": "block_list_stale",
+            "environment": self._environment,
+            "age_seconds": round(age),
+        }
+        _log.error("block list stale", extra={"fields": fields})
 
     def _listen(self) -> None:
         begun = time.monotonic()
@@ -127,5 +150,7 @@ class BlockList:
                 known = kept.get(one.key_id)
                 if one.key_id not in newer and (known is None or known.curb is not Curb.BLOCK):
                     kept[one.key_id] = one
+            for key_id in self._held.keys() - kept.keys():
+                self.before_lift(key_id)
             self._held, self._changed = kept, {}
             self._heard = time.monotonic()

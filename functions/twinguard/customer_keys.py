@@ -80,13 +80,20 @@ class CustomerKeys:
         self._retention = retention
         self._peppers = peppers
 
-    def look_up(self, text: str, now: dt.datetime) -> CustomerKey | Refusal:
-        """The key that this text is, or why not; tell a caller no more than `Refusal.public`."""
+    def given(self, text: str) -> Presented | Refusal:
+        """The key that this text claims to be, or why it cannot be one; asks nobody."""
         given = rules.parsed(text)
         if given is None:
             return Refusal(Reason.MALFORMED)
         if given.kind is not rules.class_of(self._environment):
             return Refusal(Reason.OTHER_ENVIRONMENT, given.id)
+        return given
+
+    def look_up(self, text: str, now: dt.datetime) -> CustomerKey | Refusal:
+        """The key that this text is, or why not; tell a caller no more than `Refusal.public`."""
+        given = self.given(text)
+        if isinstance(given, Refusal):
+            return given
         stored = self._records.get(KIND, given.id)
         held = None if stored is None else _held(stored)
         slot = self._matching(given, () if held is None else held.slots)

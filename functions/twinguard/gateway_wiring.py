@@ -5,15 +5,14 @@ The only file of the gateway that reads the clock for people; nothing is contact
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import gc
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -22,20 +21,20 @@ from msgspec.structs import replace
 from twinguard import logs, state
 from twinguard.act.endpoints import override
 from twinguard.act.pubsub import TopicPublisher
-from twinguard.block_list import BlockList
 from twinguard.customer_keys import CustomerKeys
-from twinguard.decide.ledger import Scope
+from twinguard.decide.ledger import Scope as LedgerScope
 from twinguard.decide.llm_routes import route_of, served
 from twinguard.decide.rates import Unpriced
-from twinguard.decide.restraints import Restraint
 from twinguard.decide.stops import stop
+from twinguard.decide.threats.values import Use
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
+from twinguard.keyring import Keyring, Named
 from twinguard.llm.attempts import Attempts
 from twinguard.llm.batch_api import BatchApi
 from twinguard.llm.budgets import budgets_of
 from twinguard.llm.cache import open_cache
-from twinguard.llm.doorkeeper import Doorkeeper
+from twinguard.llm.doorkeeper import SECONDS, Doorkeeper
 from twinguard.llm.gateway import Gateway
 from twinguard.llm.gather import Gathering
 from twinguard.llm.ledger import Ledger, open_ledger
@@ -55,10 +54,12 @@ from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
-from twinguard.state.counters import Options, open_counters
+from twinguard.settled import settled
+from twinguard.web.middleware import Refused, Scope, SecurityMiddleware, Send
+from twinguard.web.opened import protected
 from twinguard.wiring import WRONG_SETTINGS, policy_from, required
 
-__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
+__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from"]
 
 SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 """Settings whose values are cut out of every log line."""
@@ -72,28 +73,22 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Parts(Struct, frozen=True):
     """A gateway, and what of it others want to look at."""
 
-    gateway: Gateway
+    app: SecurityMiddleware
     ledger: Ledger
     meter: Meter
 
 
-def application() -> Gateway:
+def application() -> SecurityMiddleware:
     """What a server starts in a container: `uvicorn --factory …gateway_wiring:application`."""
     env = os.environ
     logs.configure([env[name] for name in SECRETS if env.get(name)])
     try:
-        found = parts_from(policy_from(env), env).gateway
+        found = parts_from(policy_from(env), env).app
     except Misconfigured as err:
         _log.critical("the gateway cannot start: %s", err)
         raise SystemExit(WRONG_SETTINGS) from None
     settled()
     return found
-
-
-def settled() -> None:
-    """Take what is loaded out of garbage collection: looking through it takes milliseconds."""
-    gc.collect()
-    gc.freeze()
 
 
 def parts_from(
@@ -110,7 +105,7 @@ def parts_from(
     peppers = Peppers.read(env)
     keys = CustomerKeys(records, policy.environment, policy.retention, peppers)
     counters = env.get("TWINGUARD_COUNTERS", MEMORY)
-    known: dict[Scope, int] = {}
+    known: dict[LedgerScope, int] = {}
     book = Book(records, policy.retention)
     authorities = env.get("TWINGUARD_COUNTERS_CA", "")
     budgets = budgets_of(policy, known)
@@ -118,7 +113,7 @@ def parts_from(
     teller = Teller(usage_log or _usage_log(env))
     prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
-    meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
+    meter = Meter(ledger, prices, name, teller, _now, block.lease_seconds, blocks=blocks)
     policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
@@ -127,37 +122,44 @@ def parts_from(
     serving = Serving(policy, meter, attempts, limits, cache)
 
     journal = Journal(records, policy.retention)
-    held = _block_list(counters, env, policy)
-    begins = held.follow if held is not None else _nothing
-    upkeep = Upkeep(ledger, lambda: stop(journal.breaker().value, None), _now, begins=begins)
+    upkeep = Upkeep(ledger, lambda: stop(journal.breaker().value, None), _now)
 
     async def close() -> None:
         await serving.finish()
         await meter.finish()
         await upkeep.end()
-        if held is not None:
-            await asyncio.to_thread(held.close)
         providers.close()
         teller.close()
 
-    def held_back(raw: str, now: float) -> Restraint | None:
-        return held.held(peppers.key_id(raw), now) if held else None
-
-    doorkeeper = Doorkeeper(keys, _now, known, held_back)
-    return Parts(Gateway(policy, doorkeeper, serving, upkeep, close), ledger, meter)
-
-
-def _nothing() -> None:
-    """There is nothing to begin."""
+    keyring = Keyring(keys, peppers, _now, SECONDS)
+    doorkeeper = Doorkeeper(keyring, policy.security, _now, known)
+    gateway = Gateway(policy, doorkeeper, serving, upkeep, close)
+    options = protected(policy, {**env, "TWINGUARD_COUNTERS": counters}, keyring)
+    return Parts(_guarded(gateway, block, options), ledger, meter)
 
 
-def _block_list(counters: str, env: Mapping[str, str], policy: Policy) -> BlockList | None:
-    """The keys that are held back, where the store of the counters tells of them."""
-    if counters.startswith(MEMORY):
-        return None
-    authorities = env.get("TWINGUARD_COUNTERS_CA", "")
-    options = Options(timeout=policy.security.timeout_ms / 1000, authorities=authorities)
-    return BlockList(open_counters(counters, options), policy.environment.value)
+def _guarded(gateway: Gateway, block: Block, options: Mapping[str, Any]) -> SecurityMiddleware:
+    """The gateway behind the guard that applications have, which refuses in OpenAI's shape.
+
+    What is no customer's key is good for nothing here, so its use says nothing."""
+    networks = [ip_network(text) for text in block.guarded_networks]
+
+    def ignores(use: Use, named: Named) -> bool:
+        return not named.is_customers or _is_in(use.ip, networks)
+
+    async def refuse(scope: Scope, send: Send, refused: Refused) -> None:
+        await gateway.turn_away(
+            scope, send, refused.status, refused.words, refused.key_id, refused.wait
+        )
+
+    return SecurityMiddleware(gateway, **options, ignores=ignores, refuse=refuse)
+
+
+def _is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    try:
+        return any(ip_address(address) in network for network in networks)
+    except ValueError:
+        return False
 
 
 def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[Policy, Providers]:
@@ -172,7 +174,7 @@ def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[
             sender = Recorder(sender, records_to)
         return Gathering(sender, seconds) if seconds else sender
 
-    mock, keys = Mock(folder), KeyFiles(env)
+    mock, keys = Mock(folder if records_to is None else None), KeyFiles(env)
     providers = Providers(policy, keys.key_of, openai=_openai(env), mock=mock, through=through)
     return policy, providers
 
@@ -201,7 +203,8 @@ def _now() -> dt.datetime:
 class KeyFiles:
     """Providers' keys: a file each in `TWINGUARD_PROVIDER_KEYS`, or OpenAI's in `OPENAI_API_KEY`.
 
-    A file is read for each request, so that a rotation needs no restart."""
+    Or a folder each with a file `key`, as Cloud Run mounts secrets, no two into one. A file is read
+    for each request, so that a rotation needs no restart."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._folder = Path(env[_KEYS]) if env.get(_KEYS) else None
@@ -212,7 +215,7 @@ class KeyFiles:
         if self._folder is not None:
             path = self._folder / provider
             try:
-                text = path.read_text(encoding="ascii").strip()
+                text = (path / "key" if path.is_dir() else path).read_text(encoding="ascii").strip()
             except (OSError, UnicodeDecodeError) as err:
                 raise Unavailable(
                     f"{_KEYS}: the key of {provider} cannot be read; mount its secret there"

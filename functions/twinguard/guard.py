@@ -20,7 +20,7 @@ from twinguard.decide.threats.values import Finding, ThreatLevel, Use
 from twinguard.decide.threats.window import Sliding
 from twinguard.errors import Unavailable
 from twinguard.fuse import Fuse
-from twinguard.protection import OnFailure, Security
+from twinguard.protection import Security
 from twinguard.tallies import Tallies
 
 _log = logging.getLogger("twinguard")
@@ -29,7 +29,8 @@ _log = logging.getLogger("twinguard")
 class Verdict(Struct, frozen=True, kw_only=True):
     """What becomes of a request. `is_counted` says that the store took it into account.
 
-    `restraint` turns it away; `is_closed` says that nobody could tell and the policy refuses."""
+    `restraint` turns it away; `is_closed` says that nobody could tell and the policy refuses,
+    `is_silent` that there is nothing to report: nobody can say whose key it is, or needs to."""
 
     restraint: Restraint | None = None
     retry_after: float = 0.0
@@ -38,6 +39,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     is_strange: bool = False
     is_counted: bool = False
     is_closed: bool = False
+    is_silent: bool = False
 
     @property
     def passes(self) -> bool:
@@ -74,13 +76,20 @@ class Guard:
         """Stop following it."""
         self.blocks.close()
 
-    def known(self, use: Use) -> Verdict | None:
-        """A verdict that needs no store: the key is blocked, and this process knows."""
-        held = self.blocks.held(use.key_id, use.at.timestamp())
-        if held is None or held.curb is not Curb.BLOCK:
-            return None
-        self.tallies.add("refused_blocked")
-        return Verdict(restraint=held)
+    def known(self, use: Use, others: tuple[str, ...] = ()) -> Verdict | None:
+        """A verdict that needs no store: the key is blocked, and this process knows.
+
+        `others` are ids that the key has besides."""
+        for key_id in (use.key_id, *others):
+            held = self.blocks.held(key_id, use.at.timestamp())
+            if held is not None and held.curb is Curb.BLOCK:
+                self.tallies.add("refused_blocked")
+                return Verdict(restraint=held)
+        return None
+
+    def unchecked(self, use: Use) -> Verdict:
+        """The verdict on a key while nobody can say whose it is: the policy's."""
+        return replace(self._without(use), is_silent=True)
 
     def admit(self, use: Use) -> Verdict:
         """The verdict on a request; never raises."""
@@ -154,10 +163,7 @@ class Guard:
                 self.tallies.add("refused_throttled")
                 return Verdict(restraint=held, retry_after=seconds)
             served.add(max(at, served.bucket * MINUTE))
-        paths = self.security.closed_paths
-        is_closed = self.security.on_failure is OnFailure.CLOSED or any(
-            use.path == path or use.path.startswith(path.rstrip("/") + "/") for path in paths
-        )
+        is_closed = self.security.closes(use.path)
         self.tallies.add("failed_closed" if is_closed else "failed_open")
         return Verdict(is_closed=is_closed)
 

@@ -58,9 +58,16 @@ class Peppers:
             for name, pepper in self._values.items()
         }
 
+    def key_ids(self, raw: str) -> tuple[str, ...]:
+        """What a key that is not ours is called, by each version, never to be undone.
+
+        The oldest first: the name stays when a newer version comes."""
+        digests = reversed(self.digests(raw).values())
+        return tuple(f"{digest[:16]}-{_shown(raw[-4:])}" for digest in digests)
+
     def key_id(self, raw: str) -> str:
-        """What a key is called wherever it is stored, compared or shown: never to be undone."""
-        return f"{self.digests(raw)[self.current][:16]}-{_shown(raw[-4:])}"
+        """What a key that is not ours is called wherever it is stored, compared or shown."""
+        return self.key_ids(raw)[0]
 
     def slot(self, key: Presented, now: dt.datetime) -> Slot:
         """How a key's secret is kept."""

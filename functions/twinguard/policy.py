@@ -13,7 +13,7 @@ from msgspec import Meta
 from twinguard.application import Emulators, EnvFile, LocalLlm, Mocks, Neo4j, OpenAI, agree
 from twinguard.blocks import Block, refuse
 from twinguard.caps import Cap, Release, Threshold, ascending
-from twinguard.llm_policy import AUTO, LOCAL, MOCK, OPENAI, Gateway, ServedModel
+from twinguard.llm_policy import AUTO, LOCAL, MOCK, OPENAI, PEPPER_SECRET, Gateway, ServedModel
 from twinguard.protection import OnFailure, Responses, Security, Treatment
 from twinguard.provisions import (
     ApiKey,
@@ -45,6 +45,7 @@ __all__ = [
     "LOCAL",
     "MOCK",
     "OPENAI",
+    "PEPPER_SECRET",
     "Alerts",
     "Budget",
     "Cap",
@@ -289,9 +290,10 @@ class Policy(Block, frozen=True, kw_only=True):
             self.openai is None,
             "openai is missing; gateway needs its limits and its budget: add it",
         )
-        wanted = {one.secret for one in gateway.providers.values() if one.secret is not None}
-        unknown = sorted(wanted - set(self.secrets))
-        refuse(
-            bool(unknown),
-            f"gateway.providers: the secret {', '.join(unknown)} is not in secrets; add it there",
-        )
+        gateway.agree(self.secrets.keys())
+        if gateway.service is not None:
+            gateway.service.agree(
+                {n for n, one in self.services.items() if one.region in {None, self.region}},
+                has_counters=self.counters is not None,
+                has_application=self.application is not None,
+            )

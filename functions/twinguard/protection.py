@@ -91,3 +91,10 @@ class Security(Block, frozen=True, kw_only=True):
         int, Meta(ge=1, le=720, description="An incident ends after so long without a finding.")
     ] = 24
     responses: Responses = Responses()
+
+    def closes(self, path: str) -> bool:
+        """True where a request to this path is refused while nobody can tell."""
+        return self.on_failure is OnFailure.CLOSED or any(
+            path == closed or path.startswith(closed.rstrip("/") + "/")
+            for closed in self.closed_paths
+        )

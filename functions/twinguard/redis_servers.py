@@ -95,7 +95,15 @@ def opened(target: Target, seconds: float, **options: Any) -> Redis | RedisClust
         if "max_connections" in told:
             pool = functools.partial(redis.BlockingConnectionPool, timeout=seconds)
             told["connection_pool_class"] = pool
-        return redis.RedisCluster.from_url(target.url, **told)
+        client = redis.RedisCluster.from_url(target.url, **told)
+        begin = client.nodes_manager.initialize
+
+        def initialize(*words: Any, **more: Any) -> None:  # noqa: ANN401
+            _remind(client)
+            begin(*words, **more)
+
+        client.nodes_manager.initialize = initialize  # type: ignore[method-assign]
+        return client
     if "max_connections" not in told:
         return redis.Redis.from_url(target.url, **told)
     return redis.Redis.from_pool(
@@ -115,6 +123,13 @@ def awaited(target: Target, seconds: float) -> Any:  # noqa: ANN401 - its types 
         found.gate = _Gate(CONNECTIONS, seconds)
         return found
     return Redis.from_pool(BlockingConnectionPool.from_url(target.url, timeout=seconds, **options))
+
+
+def _remind(client: Any) -> None:  # noqa: ANN401 - a cluster's, for threads or for tasks
+    """Have the address itself asked who the nodes are: all that were known last may have gone."""
+    known = client.nodes_manager.startup_nodes
+    for node in client.startup_nodes:
+        known.setdefault(node.name, node)
 
 
 def shown(url: str) -> str:
@@ -147,6 +162,11 @@ def _bounded_cluster() -> Any:  # noqa: ANN401 - a class of redis-py, which is l
 
     class Bounded(RedisCluster):
         gate: _Gate
+
+        async def initialize(self, *words: Any, **more: Any) -> RedisCluster:  # noqa: ANN401
+            if self._initialize:
+                _remind(self)
+            return await super().initialize(*words, **more)
 
         async def execute_command(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401
             async with self.gate:

@@ -2,12 +2,13 @@
 """Hand usage events to Pub/Sub in the background; a request never waits for it.
 
 The queue is bounded: what does not fit is dropped and counted, for a topic that is slow must not
-become an application that is full."""
+become an application that is full. A batch keeps its name however often it is handed over."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from collections import deque
 
 from twinguard import usage
@@ -39,15 +40,16 @@ class Reporter:
         self._batch = min(batch, usage.MOST)
         self._every = every
         self._waiting: deque[UsageEvent] = deque()
+        self._unsent: tuple[str, list[UsageEvent]] = ("", [])
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        tallies.gauge("usage_waiting", lambda: float(len(self._waiting)))
+        tallies.gauge("usage_waiting", lambda: float(self._count()))
 
     def report(self, event: UsageEvent) -> None:
         """Take an event, at once; dropped and counted where the queue is full, or was closed."""
-        if self._ended.is_set() or len(self._waiting) >= self._most:
+        if self._ended.is_set() or self._count() >= self._most:
             self._tallies.add("usage_dropped")
             return
         self._waiting.append(event)
@@ -71,32 +73,39 @@ class Reporter:
                 )
                 self._thread.start()
 
+    def _count(self) -> int:
+        return len(self._waiting) + len(self._unsent[1])
+
     def _run(self) -> None:
         is_failing = False
-        while not (self._ended.is_set() and not self._waiting):
+        while not (self._ended.is_set() and not self._count()):
             self._wake.wait(self._every)
             self._wake.clear()
-            while events := self._taken():
+            while self._taken():
                 try:
-                    self._publisher.publish(self._topic, usage.encoded(events), {})
+                    self._hand_over()
                 except Unavailable as err:
                     if not is_failing:
                         _log.error("usage is not reported, it waits: %s", err)
                     is_failing = True
-                    self._give_back(events)
+                    self._ended.wait(self._every)
                     break
-                self._tallies.add("usage_reported", len(events))
                 is_failing = False
             if is_failing and self._ended.is_set():
-                self._tallies.add("usage_dropped", len(self._waiting))
+                self._tallies.add("usage_dropped", self._count())
                 return
 
-    def _taken(self) -> list[UsageEvent]:
-        return [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
+    def _taken(self) -> bool:
+        """Make a batch of what waits, unless one is unsent; False where there is nothing."""
+        if not self._unsent[1]:
+            events = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
+            self._unsent = (uuid.uuid4().hex, events)
+        return bool(self._unsent[1])
 
-    def _give_back(self, events: list[UsageEvent]) -> None:
-        """Put back what was not taken; what does not fit any more is dropped and counted."""
-        room = max(0, self._most - len(self._waiting))
-        self._waiting.extendleft(reversed(events[:room]))
-        self._tallies.add("usage_dropped", len(events) - len(events[:room]))
-        self._ended.wait(self._every)
+    def _hand_over(self) -> None:
+        """Publish the batch. One of which nobody knows whether it arrived goes by its name again:
+        `on_usage` counts a name once."""
+        name, events = self._unsent
+        self._publisher.publish(self._topic, usage.encoded(events), {usage.BATCH: name})
+        self._unsent = ("", [])
+        self._tallies.add("usage_reported", len(events))

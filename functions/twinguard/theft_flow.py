@@ -29,7 +29,7 @@ from twinguard.policy import Policy
 from twinguard.theft_records import TheftJournal
 
 ROTATE = "SECRET_ROTATE"
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 _AHEAD = dt.timedelta(minutes=5)
 _ACTOR = "detection"
 _UNSAID = 1000
@@ -68,8 +68,9 @@ class TheftFlow(Flow):
         if event.attributes.get("task") == usage.LIFT:
             return self._lift_asked(event, now)
         batch = usage.read(event)
-        if self.theft_journal.knows_batch(event.message_id):
-            return Report(f"message {event.message_id} is known: changes nothing")
+        name = usage.name_of(event)
+        if self.theft_journal.knows_batch(name):
+            return Report(f"batch {name} is known: changes nothing")
         oldest = now - dt.timedelta(hours=self.policy.events.max_age_hours)
         fresh = [one for one in batch if oldest <= one.at <= now + _AHEAD]
         by_key: dict[str, Seen] = {}
@@ -85,7 +86,7 @@ class TheftFlow(Flow):
         for key_id, seen in by_key.items():
             seen.found = [*self._unsaid.pop(key_id, ()), *seen.found]
             try:
-                if title := self._pursue(key_id, seen, event.message_id, now):
+                if title := self._pursue(key_id, seen, name, now):
                     told.append(title)
             except Unavailable as err:  # the other keys are dealt with all the same
                 failed.append(f"{key_id}: {err}")
@@ -96,7 +97,7 @@ class TheftFlow(Flow):
         words = f"{len(fresh)} uses of {len(by_key)} keys"
         if ignored:
             words = f"{words}, {ignored} ignored for their time"
-        self.theft_journal.keep_batch(event.message_id, now)
+        self.theft_journal.keep_batch(name, now)
         return Report(words, alerts=tuple(told))
 
     def lift(self, key_id: str, by: str, why: str, now: dt.datetime, *, is_owner: bool) -> str:
@@ -169,7 +170,10 @@ class TheftFlow(Flow):
         def changed(case: Case) -> Case:
             return thefts.followed(case, batch, seen.found, seen.used, quiet)
 
-        return self._carry_out(self._changed(key_id, changed), _ACTOR, now)
+        kept = self._changed(key_id, changed)
+        if (theft := kept.value.theft) and (held := thefts.slipped(theft, seen.used)):
+            self._step(theft, HoldBack(held), _ACTOR, now)
+        return self._carry_out(kept, _ACTOR, now)
 
     def _remember(self, key_id: str, found: list[Finding]) -> None:
         """Keep what could not be recorded: the counters say a finding once, to whoever asked."""
@@ -197,15 +201,19 @@ class TheftFlow(Flow):
         """Do what is due, one step after the other, each noted once it is done."""
         title = ""
         while (theft := kept.value.theft) and (steps := thefts.due(theft, self.policy, now)):
-            step = steps[0]
-            begun = self.theft_journal.step_begins(theft, step, actor, now)
-            try:
-                title = self._do(step, theft) or title
-            except Unavailable as err:
-                self.theft_journal.step_ends(begun, "failed", str(err), now)
-                raise
-            self.theft_journal.step_ends(begun, "done", "", now)
-            kept = self._noted(kept, thefts.done(theft, step))
+            title = self._step(theft, steps[0], actor, now) or title
+            kept = self._noted(kept, thefts.done(theft, steps[0]))
+        return title
+
+    def _step(self, theft: Theft, step: Step, actor: str, now: dt.datetime) -> str:
+        """Do one step, audited before and after; the title of what was told."""
+        begun = self.theft_journal.step_begins(theft, step, actor, now)
+        try:
+            title = self._do(step, theft)
+        except Unavailable as err:
+            self.theft_journal.step_ends(begun, "failed", str(err), now)
+            raise
+        self.theft_journal.step_ends(begun, "done", "", now)
         return title
 
     def _noted(self, kept: Kept[Case], noted: Theft) -> Kept[Case]:

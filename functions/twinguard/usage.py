@@ -61,6 +61,9 @@ class Lift(Struct, frozen=True, kw_only=True):
     is_owner: bool = False
 
 
+BATCH = "batch"
+"""The attribute with a batch's name, the same in every message that carries it."""
+
 LIFT = "lift"
 """The attribute `task` of a message that holds a `Lift`."""
 
@@ -86,6 +89,11 @@ def read(event: parse.Event) -> tuple[UsageEvent, ...]:
     if any(f.timestamp.tzinfo is None for one in batch.events for f in one.findings):
         raise BadEvent("a finding has a time without a zone")
     return batch.events
+
+
+def name_of(event: parse.Event) -> str:
+    """What a batch is known by: its name, or its message's where an older sender gave it none."""
+    return event.attributes.get(BATCH) or event.message_id
 
 
 def encoded(events: list[UsageEvent]) -> bytes:

@@ -168,7 +168,7 @@ def _whole(found: Spread) -> str:
 
 async def in_process(env: Mapping[str, str], key: str, console: Console) -> None:
     """What our own code adds: the ASGI application called as a server would, without a socket."""
-    gateway = parts_from(roomy(), env).gateway
+    gateway = parts_from(roomy(), env).app
     scope = {
         "type": "http",
         "method": "POST",

@@ -571,6 +571,24 @@ def test_an_hour_that_nobody_learned_from_is_handed_to_somebody_else(shared, key
     assert other._baselines.known[key].base.through == before + 1
 
 
+def test_who_says_less_at_the_same_moment_does_not_silence_who_says_more(shared, key):
+    """The thief may stop: there may be no later use that says it again."""
+    store = shared()
+    seen(store, of(key, OWNED))
+    run, meanwhile = store._script.run, []
+
+    def told(key_id, word, *data, **fields):
+        if word == b"tell" and fields["rank"] == 4 and not meanwhile:
+            meanwhile.append(run(key_id, word, *data, **fields | {"rank": 3}))
+        return run(key_id, word, *data, **fields)
+
+    theft = of(key, [replace(one, user_agent="sqlmap/1.7") for one in THEFT])
+    store._script.run = told
+
+    assert seen(store, theft) == watched([*of(key, OWNED), *theft])[0]
+    assert meanwhile == [1]
+
+
 def test_two_that_learn_at_once_learn_once(shared, key):
     uses = of(key, owned(2, per_hour=2))
     stores = [shared() for _ in range(4)]

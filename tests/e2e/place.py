@@ -81,7 +81,9 @@ def e2e_policy(project: str) -> Policy:
         found,
         project=Project(id=project),
         openai=openai,
-        gateway=replace(found.gateway, tokens_per_minute=10_000_000),
+        gateway=replace(
+            found.gateway, tokens_per_minute=10_000_000, guarded_networks=("127.0.0.0/8",)
+        ),
         alerts=replace(found.alerts, storm=Storm(messages=1000)),
         security=replace(found.security, region_header="X-Client-Region", timeout_ms=2000),
         secrets={OPENAI_KEY: found.secrets[OPENAI_KEY]},
@@ -265,8 +267,8 @@ class Place:
         return keys.issue(Order(tenant=tenant), "e2e", "to test", now).raw
 
     def key_id(self, raw: str) -> str:
-        """What a key is called."""
-        return Peppers.read(self.settings).key_id(raw)
+        """What a customer's key is called, as `make keys` shows it."""
+        return raw.split("_")[2]
 
     def healthz(self) -> int:
         """What an application answers on a route that stays open."""

@@ -85,6 +85,19 @@ def test_a_lifted_block_is_lifted_everywhere(sites):
     assert asyncio.run(other.get()).status_code == 200
 
 
+def test_before_a_block_is_lifted_each_instance_hears_of_whose_it_is(sites):
+    one, other = sites
+    heard = []
+    other.guard.blocks.before_lift = heard.append
+    block = Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp())
+    one.guard.counters.restrain(block)
+    assert soon(lambda: len(other.guard.blocks) == 1)
+    one.guard.counters.restrain(replace(block, curb=Curb.NONE))
+
+    assert soon(lambda: len(other.guard.blocks) == 0)
+    assert heard == [KEY_ID]
+
+
 def test_an_instance_that_starts_later_knows_all_blocks(sites, url):
     block = Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp())
     sites[0].guard.counters.restrain(block)

@@ -12,6 +12,7 @@ import typer
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+import servers
 from twinguard import config
 from twinguard.cli import doctor
 from twinguard.cli.doctor_canary import limited, worked
@@ -35,10 +36,10 @@ NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 
 
 @contextlib.contextmanager
-def at_work(folder, policy=POLICY, patience=1.5):
-    """The processes and stand-ins, and the doctor beside them, who waits no longer than this."""
+def at_work(folder, policy=POLICY):
+    """The processes and stand-ins, and the doctor beside them."""
     with Sinks() as sinks, Stage() as stage:
-        play = Play(policy, policy.budget, stage, sinks, folder, patience, lambda: None)
+        play = Play(policy, policy.budget, stage, sinks, folder, servers.PATIENCE, lambda: None)
         with running(tuple(play.functions.values()), lambda: None):
             yield Embedded(policy, play, policy.budget, NOW), play
 
@@ -75,7 +76,7 @@ def test_on_a_healthy_machine_every_control_works(monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("channel", [Channel.EMAIL, Channel.SLACK])
+@pytest.mark.parametrize("channel", list(Channel))
 def test_a_muted_channel_is_heard_of(tmp_path, channel):
     with at_work(tmp_path) as (doctors, play):
         play.ears.deafen(channel, 500)
@@ -143,7 +144,7 @@ def test_a_night_plan_of_something_that_is_gone_is_heard_of(tmp_path):
 @pytest.mark.parametrize("name", ["production", "development"])
 def test_other_environments_sleep_and_wake_too(tmp_path, name):
     policy = config.load(config.path_of(Environment(name)))
-    with at_work(tmp_path, policy, patience=10) as (doctors, _):
+    with at_work(tmp_path, policy) as (doctors, _):
         found = tuple(doctors.nights())
 
     assert [(check.name, check.state) for check in found] == [("night plan", State.OK)]
@@ -209,6 +210,29 @@ def test_a_store_that_is_not_there_is_heard_of_by_both_guards():
 
     assert wrong(found) == [("canary key", State.FAILED), ("limits on models", State.FAILED)]
     assert {check.remedy for check in found} == {"is TWINGUARD_COUNTERS right?"}
+
+
+def test_a_ledger_that_was_never_set_up_is_not_said_to_be_down(monkeypatch):
+    """Firestore holds blocks; while it is away, money is no question of it."""
+
+    def away(*_):
+        raise Unavailable("Firestore does not answer")
+
+    monkeypatch.setattr("twinguard.state.counters_records.RecordsCounters.observe", away)
+    monkeypatch.setattr("twinguard.state.counters_records.RecordsCounters.restrain", away)
+    counters, ledger = worked(POLICY, "firestore://p/(default)", NOW)
+
+    assert (counters.state, ledger.state) == (State.FAILED, State.UNKNOWN)
+    assert "counters do not answer" in counters.says
+    assert "answer" not in ledger.says
+    assert "set it to redis://" in ledger.remedy
+
+
+def test_counters_that_are_none_are_said_to_be_set_wrong():
+    counters, _ = worked(POLICY, "etcd://x", NOW)
+
+    assert counters.state is State.FAILED
+    assert "TWINGUARD_COUNTERS is 'etcd://x'" in counters.remedy
 
 
 def test_both_guards_trust_the_certificates_of_the_settings(monkeypatch):

@@ -18,11 +18,12 @@ from msgspec.structs import replace
 import gateways
 import servers
 from gateways import EMBEDDER, HELLO, MODEL
+from twinguard import gateway_wiring
 from twinguard.application import LocalLlm, Mocks
-from twinguard.customer_keys import Quota
+from twinguard.customer_keys import CustomerKeys, Quota
 from twinguard.decide.restraints import Curb, Restraint
-from twinguard.peppers import Peppers
-from twinguard.policy import Environment
+from twinguard.errors import Unavailable
+from twinguard.policy import Environment, OnFailure, Security
 from twinguard.standins.openai_provider import Manner
 from twinguard.state.counters import Options, open_counters
 
@@ -186,7 +187,7 @@ def test_cached_and_thought_tokens_are_counted_once_and_at_their_own_price(gatew
 
 
 def test_a_usage_line_holds_what_was_used_and_no_table_of_prices(gateway):
-    """BerriAI/litellm#41499: two thirds of each row were the same price entry."""
+    """BerriAI/litellm#41499, #2171, #2235, #12067, #16582: two thirds of a row were prices."""
     gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
 
     (line,) = gateway.told(1)
@@ -372,7 +373,7 @@ def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server, caplog):
     store = open_counters(counters, Options(timeout=5.0))
     with gateways.running(settings={"TWINGUARD_COUNTERS": counters}) as gateway:
         raw = gateway.key("held-back")
-        key_id = Peppers.read(gateways.PEPPER).key_id(raw)
+        key_id = raw.split("_")[2]  # as `make keys` shows it
 
         def hold(curb, rate=0):
             store.restrain(Restraint(key_id=key_id, curb=curb, since=0.0, rate=rate))
@@ -384,17 +385,66 @@ def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server, caplog):
         first = answered()
         hold(Curb.BLOCK)
         blocked = gateways.until(answered, lambda found: found.status_code != 200)
+        renewed = gateway.keys.rotate(
+            key_id, dt.timedelta(hours=1), "ada", "stolen", gateways.now()
+        )
+        again = gateway.post("/v1/chat/completions", renewed.raw, json={})
         hold(Curb.NONE)
         lifted = gateways.until(answered, lambda found: found.status_code != 403)
         hold(Curb.THROTTLE, rate=1)
         slowed = gateways.until(answered, lambda found: found.status_code != 200)
 
         assert (first.status_code, lifted.status_code) == (200, 200)
-        assert (blocked.status_code, blocked.json()["error"]["code"]) == (403, "key_blocked")
+        for one in (blocked, again):
+            assert (one.status_code, one.json()["error"]["code"]) == (403, "key_blocked")
         assert slowed.json()["error"]["code"] == "requests_per_minute_exceeded"
 
     fields = [record.fields for record in caplog.records if hasattr(record, "fields")]
-    assert {one["key_id"] for one in fields if one.get("status") == 403} == {key_id}
+    told = {(one["key_id"], one["code"]) for one in fields if one.get("status") == 403}
+    assert told == {(key_id, "key_blocked")}
+
+
+@pytest.mark.parametrize(("on_failure", "status"), [("open", 200), ("closed", 503)])
+def test_without_the_store_of_keys_the_policy_says_whether_a_known_key_goes_on(
+    monkeypatch, on_failure, status
+):
+    """Who was never seen is nobody who could pay."""
+    monkeypatch.setattr(gateway_wiring, "SECONDS", 0.0)
+    security = Security(on_failure=OnFailure(on_failure))
+    body = {"model": MODEL, "messages": HELLO}
+    with gateways.running(replace(gateways.policy(), security=security)) as gateway:
+        known, other = gateway.key(), gateway.key()
+        first = gateway.post("/v1/chat/completions", known, json=body)
+
+        def down(*_):
+            raise Unavailable("no answer")
+
+        monkeypatch.setattr(CustomerKeys, "look_up", down)
+        answers = [gateway.post("/v1/chat/completions", key, json=body) for key in (known, other)]
+
+    assert [one.status_code for one in (first, *answers)] == [200, status, 503]
+
+
+def test_only_customers_keys_from_outside_guarded_networks_are_watched():
+    """A scanner's made-up keys are good for nothing here, and the application counts its own."""
+    body = {"model": MODEL, "messages": HELLO}
+    with gateways.running(gateways.policy(guarded_networks=("10.8.0.0/28",))) as gateway:
+        key = gateway.key()
+
+        def asked(address, raw):
+            headers = {"X-Forwarded-For": address}
+            answer = gateway.post("/v1/chat/completions", raw, json=body, headers=headers)
+            return answer.status_code, gateway.app.guard.tallies.read().get("admitted", 0)
+
+        seen = [
+            asked("203.0.113.9", "made-up"),
+            asked("203.0.113.9", key[:-4] + "0000"),
+            asked("10.8.0.3", key),
+            asked("203.0.113.9, 10.8.0.3", key),  # what the caller wrote himself is no address
+            asked("10.8.0.3, 203.0.113.9", key),
+        ]
+
+    assert seen == [(401, 0), (401, 0), (200, 0), (200, 0), (200, 1)]
 
 
 def test_a_process_that_begins_again_knows_what_was_spent(tmp_path):
@@ -467,7 +517,8 @@ def test_ci_is_answered_by_mocks_for_nothing():
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, stream):
     policy = replace(gateways.policy(Environment.DEVELOPMENT), mocks=Mocks(llm_responses=True))
-    fixtures = {"TWINGUARD_LLM_FIXTURES": str(tmp_path)}
+    folder = tmp_path / "made-by-the-recording"
+    fixtures = {"TWINGUARD_LLM_FIXTURES": str(folder)}
 
     def ask(gateway):
         found = gateway.client().chat.completions.create(model=MODEL, messages=HELLO, stream=stream)
@@ -481,7 +532,7 @@ def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, s
         assert gateway.provider.seen == []
 
     assert second == first
-    (fixture,) = tmp_path.iterdir()
+    (fixture,) = folder.iterdir()
     assert gateways.PROVIDER_KEY not in fixture.read_text()
 
 

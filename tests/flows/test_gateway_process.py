@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 
@@ -24,7 +26,8 @@ from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.peppers import Peppers
 from twinguard.standins.openai_provider import Manner, OpenAIProvider
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ROOT / "functions"
 FACTORY = ["-m", "uvicorn", "--factory", "twinguard.gateway_wiring:application"]
 
 
@@ -60,11 +63,48 @@ def test_the_demo_needs_no_account_and_shows_a_key_that_works(start):
         )
         answer = client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
 
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    told = log.read_text()
+    (line,) = [line for line in told.splitlines() if "/v1/chat/completions 200" in line]
     assert answer.choices[0].message.content == "Twinguard keeps the budget."
-    (told,) = [line for line in lines if line.get("path") == "/v1/chat/completions"]
-    assert (told["status"], told["key_id"]) == (200, key.split("_")[2])
-    assert key not in "".join(map(str, lines))
+    assert f"key_id={key.split('_')[2]}" in line
+    assert "{" not in line, "the demo is for people, whoever reads along"
+    assert told.count(key) == 1
+
+
+def test_the_demos_own_commands_show_what_a_call_cost(start):
+    with contextlib.ExitStack() as stack:
+        port, log = start(stack, "-m", "twinguard.cli.gateway", "--env", "dev", "--demo")
+        text = log.read_text()
+        (key,) = re.findall(r"Bearer (ltk_test_\w+)", text)
+        (usage,) = re.findall(r"make llm-usage FILE=(\S+) BY=tenant", text)
+        ((records, named),) = re.findall(r"TWINGUARD_RECORDS=(\S+) make budgets ENV=(\S+)", text)
+        client = stack.enter_context(
+            openai.OpenAI(api_key=key, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0)
+        )
+        client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
+        gateways.until(lambda: Path(usage).read_text(), bool)
+
+        calls = told_by("twinguard.cli.llm_usage", "--file", usage, "--by", "tenant")
+        show = ("twinguard.cli.budgets", "show", "--env", named)
+        money = gateways.until(
+            lambda: told_by(*show, TWINGUARD_RECORDS=records), lambda text: "demo" in text, 30
+        )
+
+    assert "0.000012" in calls
+    assert "tenant:demo" in money
+
+
+def told_by(module, *arguments, **settings):
+    """What a command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout
 
 
 def test_a_process_that_ends_first_settles_what_is_under_way(start, tmp_path):
@@ -99,6 +139,71 @@ def test_a_process_that_ends_first_settles_what_is_under_way(start, tmp_path):
     assert len(usage.read_text().splitlines()) == 1
     with gateways.running(policy, {"TWINGUARD_RECORDS": place}) as again:
         assert again.standing("tenant:acme").spent == 570_000
+
+
+def test_the_image_starts_a_gateway_that_its_probes_find_healthy(start, tmp_path):
+    """As in the container: the Dockerfile's command, and keys mounted as Cloud Run mounts them."""
+    (tmp_path / "keys" / "openai").mkdir(parents=True)
+    (tmp_path / "keys" / "openai" / "key").write_text(gateways.PROVIDER_KEY)
+    with contextlib.ExitStack() as stack:
+        provider = stack.enter_context(OpenAIProvider())
+        port, log = start(
+            stack,
+            *image_command()[1:],
+            TWINGUARD_POLICY=config.render(gateways.policy()),
+            TWINGUARD_RECORDS=f"sqlite:///{tmp_path / 'records.db'}",
+            TWINGUARD_PROVIDER_KEYS=str(tmp_path / "keys"),
+            OPENAI_ENDPOINT=provider.url,
+            **gateways.PEPPER,
+        )
+        probed = {path: httpx2.get(f"http://127.0.0.1:{port}{path}") for path in probes()}
+
+    assert {path: answer.status_code for path, answer in probed.items()} == {"/healthz": 200}
+    assert {answer.headers.get("server") for answer in probed.values()} == {None}
+    assert "Traceback" not in log.read_text()
+
+
+def test_the_image_has_all_that_the_gateway_loads():
+    """Each package it imports is in its lock; the file names distributions, not modules."""
+    locked = set(
+        re.findall(r"(?m)^([a-z0-9._-]+)==", (ROOT / "requirements-gateway.txt").read_text())
+    )
+    program = (
+        "import sys; before = set(sys.modules)\n"
+        "import datetime, json, redis, uvicorn, google.cloud.firestore, google.cloud.pubsub_v1\n"
+        "import twinguard.gateway_wiring, twinguard.act.pubsub, twinguard.state.firestore\n"
+        "import twinguard.state.counters_redis, twinguard.llm.prices as prices\n"
+        "prices.Prices().rate('gpt-4', 'openai', datetime.datetime.now(datetime.UTC))\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in {*sys.modules} - before})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    homes = importlib.metadata.packages_distributions()
+    loaded = {
+        re.sub(r"[-_.]+", "-", home).lower()
+        for module in json.loads(done.stdout)
+        for home in homes.get(module, ())[:1]
+    }
+
+    assert {"redis", "uvicorn", "genai-prices"} <= loaded
+    assert loaded - locked == set()
+
+
+def image_command() -> list[str]:
+    """What the image runs."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    return json.loads(re.search(r"(?m)^CMD (.*)$", text)[1])
+
+
+def probes() -> set[str]:
+    """The paths that Cloud Run asks for."""
+    text = (ROOT / "terraform" / "modules" / "gateway" / "service.tf").read_text()
+    return set(re.findall(r'path = "(/[^"]+)"', text))
 
 
 def test_a_wrong_setting_ends_the_process_with_one_line_that_says_what():
@@ -150,7 +255,7 @@ def test_a_signal_is_an_orderly_end_and_what_was_made_up_is_removed(told, tmp_pa
             process.wait()
 
     text = (tmp_path / "log").read_text()
-    (usage,) = re.findall(r"Usage is written to (\S+)", text)
+    (usage,) = re.findall(r"make llm-usage FILE=(\S+)", text)
     assert process.returncode == 0
     assert "Traceback" not in text
     assert not Path(usage).parent.exists()

@@ -18,7 +18,10 @@ PYTHON = sorted(
 )
 OTHERS = sorted(
     [
-        *(ROOT / name for name in ("Makefile", ".ci/run", ".editorconfig", ".yamllint")),
+        *(
+            ROOT / name
+            for name in ("Makefile", "Dockerfile", ".ci/run", ".editorconfig", ".yamllint")
+        ),
         *(ROOT / name for name in (".pre-commit-config.yaml",)),
         *ROOT.glob(".github/workflows/*.yml"),
         *ROOT.glob("environments/*/policy.yaml"),

@@ -14,7 +14,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
-    ("blocks", "errors", "readers", "secret_text", "words"),
+    ("blocks", "errors", "readers", "secret_text", "settled", "words"),
     ("application", "caps", "llm_policy", "protection", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),
@@ -34,6 +34,7 @@ LAYERS = (
     ("redis_servers", "tallies", "usage"),
     ("guard", "reporter"),
     ("baseline_records", "customer_keys", "key_records", "theft_records"),
+    ("keyring",),
     ("act", "llm", "notify", "state"),
     ("billing", "inventory"),
     ("env_files", "reconciliation", "reports"),
@@ -41,10 +42,10 @@ LAYERS = (
     ("budget_flow", "cost_flow", "key_flow", "theft_flow"),
     ("schedule_flow", "theft_lifts"),
     ("pipeline",),
-    ("waking", "wiring"),
-    ("gateway_wiring",),
+    ("raising", "waking", "wiring"),
     ("standins",),
     ("main", "web"),
+    ("gateway_wiring",),
     ("cli",),
 )
 """From the core outwards. A module imports from the layers before its own, or its own part."""

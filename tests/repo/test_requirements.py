@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 FUNCTION = "functions/requirements.txt"
 CLI = "requirements-cli.txt"
 DEV = "requirements-dev.txt"
-FILES = (FUNCTION, CLI, DEV)
+GATEWAY = "requirements-gateway.txt"
+FILES = (FUNCTION, CLI, DEV, GATEWAY)
 REMEDY = "run `make lock`"
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -71,7 +72,8 @@ def test_no_host_and_no_path_of_a_machine_is_named(file):
 
 
 @pytest.mark.parametrize(
-    ("file", "groups"), [(FUNCTION, [""]), (CLI, ["", "cli"]), (DEV, ["", "dev"])]
+    ("file", "groups"),
+    [(FUNCTION, [""]), (CLI, ["", "cli"]), (DEV, ["", "dev"]), (GATEWAY, ["", "gateway"])],
 )
 def test_a_file_locks_what_pyproject_asks_for(file, groups):
     locked = versions(file)
@@ -83,7 +85,7 @@ def test_a_file_locks_what_pyproject_asks_for(file, groups):
     assert (missing, old) == ([], []), REMEDY
 
 
-@pytest.mark.parametrize("file", [FUNCTION, CLI])
+@pytest.mark.parametrize("file", [FUNCTION, CLI, GATEWAY])
 def test_the_files_agree_on_every_version(file):
     """One .venv serves the commands and the checks: nothing may go back and forth."""
     dev = versions(DEV)
@@ -91,5 +93,6 @@ def test_the_files_agree_on_every_version(file):
     assert {name: dev.get(name) for name in versions(file)} == versions(file), REMEDY
 
 
-def test_a_function_carries_nothing_of_the_checks():
-    assert {"pytest", "ruff", "mypy", "uv", "pyyaml", "typer"} & versions(FUNCTION).keys() == set()
+@pytest.mark.parametrize("file", [FUNCTION, GATEWAY])
+def test_what_is_deployed_carries_nothing_of_the_checks(file):
+    assert {"pytest", "ruff", "mypy", "uv", "pyyaml", "typer"} & versions(file).keys() == set()

@@ -53,8 +53,8 @@ def test_every_alert_policy_is_named_once_and_exists():
     made = re.findall(r'resource "google_monitoring_alert_policy" "(\w+)"', OBSERVABILITY)
 
     assert [name for name in named if name not in OBSERVABILITY] == []
-    # One resource makes two kinds: dead letters and errors of each function.
-    assert len(named) == len(set(named)) == len(made) + 1
+    # One resource makes three kinds: dead letters and errors of functions, dead letters of usage.
+    assert len(named) == len(set(named)) == len(made) + 2
 
 
 def test_each_objective_has_its_figure():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from planning import ENVIRONMENTS, NUMBER, Plan
+from planning import ENVIRONMENTS, NUMBER, SERVED, Plan
 from twinguard import config
 from twinguard.decide import grants
 from twinguard.decide.deployment import ENTRY_POINTS, NARROWED, Names
@@ -65,22 +65,27 @@ def test_the_doctor_expects_exactly_what_terraform_grants(workspace, environment
     assert told(policy) == planned(workspace.plan(environment), names_of(policy))
 
 
-EDITS = (
+CONNECTED = (
     ("  requests_per_minute: 1000", "  requests_per_minute: 1000\n  project: proj_abc"),
     ("  create: true\n", "  create: true\n  connected: true\n"),
 )
 
 
-def test_it_follows_the_policy_where_keys_are_made_and_costs_are_read(workspace, tmp_path):
-    path = config.path_of(Environment.PRODUCTION)
+@pytest.mark.parametrize(
+    ("environment", "edits"),
+    [("production", CONNECTED), ("staging", SERVED)],
+    ids=["keys made and costs read", "a gateway deployed"],
+)
+def test_it_follows_the_policy(workspace, tmp_path, environment, edits):
+    path = config.path_of(Environment(environment))
     text = path.read_text()
-    for old, new in EDITS:
+    for old, new in edits:
         text = text.replace(old, new)
-    edited = tmp_path / "production" / "policy.yaml"
+    edited = tmp_path / environment / "policy.yaml"
     edited.parent.mkdir()
     edited.write_text(text)
     policy = config.load(edited)
-    plan = workspace.plan("production", *EDITS)
+    plan = workspace.plan(environment, *edits)
     assert plan.refusal == ""
 
     assert told(policy) == planned(plan, names_of(policy))
@@ -117,7 +122,7 @@ def test_functions_subscriptions_jobs_and_topics_have_the_names_it_looks_for(
     assert functions == {f"{names.prefix}-{function}" for function in ENTRY_POINTS}
     assert subscriptions == {
         names.subscription(f"{function}{end}")
-        for function in ENTRY_POINTS
+        for function in (*ENTRY_POINTS, *(("llm-usage",) if policy.gateway else ()))
         for end in ("", "-dead-letters")
     }
 

@@ -202,10 +202,10 @@ def test_an_extractor_has_one_group_as_the_api_demands():
 def test_the_line_about_a_block_is_described_as_it_is_read():
     """README.md is the contract between this module and whoever writes the line."""
     text = (OBSERVABILITY / "blocks.tf").read_text()
-    described = re.search(
+    described = re.findall(
         r"```json\n(.*?)\n```", (OBSERVABILITY / "README.md").read_text(), re.DOTALL
     )
-    line = json.loads(described[1])
+    line, _ = map(json.loads, described)
 
     read = set(re.findall(r"jsonPayload\.(\w+)", text))
 

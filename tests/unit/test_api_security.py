@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from threats import AGENT, AWAY, CALL, PLACES, START, owned, use
 from twinguard.cli.api_security import app
 from twinguard.cli.baselines import app as baselines
-from twinguard.cli.security_monitor import APISecurityMonitor, key_id_of
+from twinguard.cli.security_monitor import APISecurityMonitor
 from twinguard.decide.threats.values import ThreatLevel
 from twinguard.errors import Misconfigured
 from twinguard.peppers import Peppers
@@ -300,7 +300,7 @@ def test_a_growing_file_is_followed(events, geo, tmp_path):
 
 
 def test_the_class_of_strategy_md_blocks_what_stands_until_it_is_released():
-    monitor = APISecurityMonitor("production", place_of=PLACES.get, peppers=PEPPERS)
+    monitor = APISecurityMonitor("production", place_of=PLACES.get, key_id_of=PEPPERS.key_id)
     for one in owned(10):
         assert monitor.check_all_threats("sk-raw-1234", one.ip, AGENT, CALL, at=one.at) == ()
     for one in THEFT:
@@ -308,7 +308,7 @@ def test_the_class_of_strategy_md_blocks_what_stands_until_it_is_released():
     later = START + dt.timedelta(days=10.31)
     events = monitor.check_all_threats("sk-raw-1234", "9.9.9.9", AGENT, CALL, at=later)
 
-    key_id = key_id_of("sk-raw-1234", PEPPERS)
+    key_id = PEPPERS.key_id("sk-raw-1234")
     assert events[0].threat_level in {ThreatLevel.HIGH, ThreatLevel.CRITICAL}
     assert events[0].key_id == key_id
     assert key_id.endswith("-1234")

@@ -91,7 +91,7 @@ def test_a_place_that_names_no_source_is_refused_with_the_accepted_forms(place):
     assert str(refused.value) == (
         f"{place!r} names no source of costs; write one of: "
         "a file, a folder or a pattern (Google's export or FOCUS; also file://PATH),"
-        " usage://PATH (the gateway's usage log),"
+        " usage:// (the gateway's usage in BigQuery), usage://PATH (its usage log),"
         " bigquery:// (the policy's export),"
         " bigquery://PROJECT.DATASET.TABLE (optional ?location=EU&max_gigabytes=20&project=ID),"
         " openai:// (the key is in OPENAI_ADMIN_KEY)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an instance says when a block reaches it: the line that Terraform's metric reads."""
+"""What an instance says when a block reaches it, or none can: the lines that Terraform reads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from twinguard.block_list import BlockList
 from twinguard.decide.restraints import Curb, Restraint
+from twinguard.errors import Unavailable
 from twinguard.logs import JsonLines
 
 README = Path(__file__).parents[2] / "terraform" / "modules" / "observability" / "README.md"
@@ -85,3 +86,40 @@ def test_a_block_after_a_throttle_and_one_that_comes_again_later_are_news(lines)
     slowed, lifted = replace(one, curb=Curb.THROTTLE, rate=10), replace(one, curb=Curb.NONE)
 
     assert len(lines((), (slowed,), (one,), (one,), (lifted,), (one,))) == 2
+
+
+class Silent:
+    """A store that does not answer, and ends what follows it."""
+
+    def follow(self):
+        self.ends()
+        raise Unavailable("no answer")
+
+
+@pytest.fixture
+def complaints(caplog):
+    """What a list that hears nothing says once `stale` seconds are over."""
+
+    def heard(stale):
+        store = Silent()
+        blocks = BlockList(store, "staging", stale)
+        store.ends = blocks._ended.set
+        blocks._run()
+        return [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+    return heard
+
+
+def test_a_list_that_hears_nothing_for_long_says_how_old_it_is(complaints):
+    lost, stale = complaints(0.0)
+    described = re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+
+    assert lost["severity"] == "WARNING"
+    assert stale == json.loads(described[1]) | {"age_seconds": 0}
+
+
+def test_a_short_gap_is_said_once_and_wakes_nobody(complaints):
+    (lost,) = complaints(60.0)
+
+    assert lost["message"].startswith("the block list is not followed")
+    assert "event" not in lost

@@ -27,6 +27,7 @@ LEFT_OUT = {
     "notes.py": "loose\n",
     "twinguard/__pycache__/x.cpython-311.pyc": "x",
     "twinguard/cli/scale.py": "import typer\n",
+    "twinguard/gateway_wiring.py": "import asyncio\n",
     "twinguard/local.db": "x",
     "twinguard/standins/google.py": "import http\n",
 }

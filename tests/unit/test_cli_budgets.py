@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ledgers import ACME, CHAT, STAGING, redis_ledger
-from twinguard import state
+from twinguard import config, state
+from twinguard.billing.usage_table import table_of
 from twinguard.cli import budgets
 from twinguard.decide.ledger import (
     NANOS,
@@ -20,10 +21,12 @@ from twinguard.decide.ledger import (
     Reason,
     Scope,
     ScopeKind,
+    Wanted,
     period_of,
 )
 from twinguard.llm.ledger_book import Book
-from twinguard.policy import Retention
+from twinguard.policy import Environment, Retention
+from twinguard.standins.bigquery import BigQuery
 
 RAISE = ("raise", "--env", "staging", "--scope", "tenant:acme", "--reason", "launch")
 
@@ -67,7 +70,7 @@ def test_what_gateways_wrote_down_is_shown_without_a_ledger(book):
     assert "all of it" in shown
     assert "136.50" in shown
     assert "0.000004" in shown
-    assert "set TWINGUARD_COUNTERS to see it" in shown
+    assert "set TWINGUARD_COUNTERS to their Redis to see it" in shown
 
 
 def test_json_is_exact_and_says_what_nobody_knows(book):
@@ -80,7 +83,7 @@ def test_json_is_exact_and_says_what_nobody_knows(book):
 
 
 def test_a_live_ledger_tells_what_is_held(ledger):
-    ledger.hold("r1", 1, (STAGING, ACME), 2 * NANOS, 60)
+    ledger.hold(Wanted("r1", 1, (STAGING, ACME), 2 * NANOS, 60))
 
     told = json.loads(run("show", "--env", "staging", "--scope", "environment", "--json"))
 
@@ -109,15 +112,15 @@ def test_a_raise_is_kept_with_who_why_and_its_end(book):
 
 
 def test_a_raise_counts_at_once_where_the_ledger_can_be_reached(ledger):
-    before = ledger.hold("r1", 1, (ACME,), 4 * NANOS, 60)
+    before = ledger.hold(Wanted("r1", 1, (ACME,), 4 * NANOS, 60))
     ledger.set_limit(Limit(ACME, 50 * NANOS, 0))
-    refused = ledger.hold("r2", 1, (ACME,), 4 * NANOS, 60)
+    refused = ledger.hold(Wanted("r2", 1, (ACME,), 4 * NANOS, 60))
     told = run(*RAISE, "--amount", "80", "--until", "12h", "--apply", "--by", "ann")
 
     assert isinstance(before, Held)
     assert refused.reason is Reason.BUDGET_SPENT
     assert "at once" in told
-    assert isinstance(ledger.hold("r3", 1, (ACME,), 4 * NANOS, 60), Held)
+    assert isinstance(ledger.hold(Wanted("r3", 1, (ACME,), 4 * NANOS, 60)), Held)
 
 
 def test_a_raise_can_be_undone_before_it_ends(book):
@@ -144,7 +147,10 @@ def test_a_raise_can_be_undone_before_it_ends(book):
             "choose one",
         ),
         ((*RAISE[:5], "--reason", " ", "--amount", "1", "--until", "7d"), "say why"),
-        (("rebuild", "--env", "staging", "--events", "x.jsonl"), "TWINGUARD_COUNTERS is missing"),
+        (
+            ("rebuild", "--env", "staging", "--events", "x.jsonl"),
+            "TWINGUARD_COUNTERS names no Redis",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_remedy(book, arguments, message):
@@ -183,6 +189,19 @@ def test_a_ledger_is_rebuilt_from_the_usage_log(ledger, tmp_path):
     model = Scope(ScopeKind.MODEL, "openai/gpt-4o")
     spent = [standing.spent for standing in ledger.totals([STAGING, ACME, model])]
     assert spent == [65 * NANOS] * 3
+
+
+def test_a_ledger_is_rebuilt_from_what_bigquery_kept(ledger, monkeypatch):
+    policy = config.load(config.path_of(Environment.STAGING))
+    messages = [json.dumps([event(1, 60 * NANOS), event(2, 5 * NANOS)]).encode()] * 2
+    now = dt.datetime.now(dt.UTC)
+    rows = [(now, message) for message in messages]
+    with BigQuery(table_of(policy), rows, location=policy.region) as bigquery:
+        monkeypatch.setenv(*next(iter(bigquery.environment.items())))
+        done = run("rebuild", "--env", "staging", "--events", "usage://", "--apply")
+
+    assert "has spent 65.00 USD" in done
+    assert ledger.totals([STAGING])[0].spent == 65 * NANOS
 
 
 def test_what_is_no_usage_log_is_refused_by_its_line(ledger, tmp_path):

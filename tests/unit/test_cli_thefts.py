@@ -14,9 +14,10 @@ from threats import AWAY
 from twinguard import config
 from twinguard.cli import thefts
 from twinguard.decide.customer_keys import KeyClass, composed
-from twinguard.decide.thefts import Case, HoldBack, Source, absorbed, done, due
+from twinguard.decide.thefts import Case, HoldBack, Source, Theft, absorbed, done, due
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.policy import Environment
+from twinguard.reports.theft import next_steps
 from twinguard.state import open_records
 from twinguard.state.counters import Options
 from twinguard.state.counters_memory import MemoryCounters
@@ -67,6 +68,23 @@ def stolen(desk, level=ThreatLevel.CRITICAL, agent="curl/8.1"):
     theft = replace(theft, sources={AWAY: source})
     desk[0].keep_case(desk[0].case(KEY), Case(theft=theft), KEY)
     return theft
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("openai-api-key", "make rotate ENV=staging KEY=openai-api-key APPLY=1"),
+        (
+            "0h3kq2m8x1nz",
+            "make key-rotate ENV=staging KEY=0h3kq2m8x1nz REASON='…' OVERLAP=0 APPLY=1",
+        ),
+        (KEY, "where it was issued"),
+    ],
+)
+def test_an_incident_says_how_its_own_key_is_replaced(key, words):
+    theft = Theft(key_id=key, opened_at=NOW, last_at=NOW, level=ThreatLevel.HIGH)
+
+    assert f"replace the key: {words}" in "\n".join(next_steps(theft, POLICY))
 
 
 def test_an_incident_shows_evidence_timeline_what_was_served_and_what_to_do(desk):

@@ -25,7 +25,7 @@ from twinguard.llm import usage_log
 from twinguard.llm.breaker import FAILURES, OPEN_SECONDS, RESERVE, Breaker, pause
 from twinguard.llm.doorkeeper import Caller
 from twinguard.llm.ledger_memory import MemoryLedger
-from twinguard.llm.meter import LEASE_MARGIN, Call, Meter, measured
+from twinguard.llm.meter import Call, Meter, measured
 from twinguard.llm.prices import Prices
 from twinguard.llm.upstream import Upstream
 from twinguard.llm.usage_log import FileLog, Teller, TopicLog
@@ -150,6 +150,8 @@ def test_a_provider_of_ones_own_has_its_own_prices():
             "do not go together",
         ),
         ({"providers": {"local": Provider(endpoint="http://x")}}, "local is there already"),
+        ({"guarded_networks": ("10.8.0.1/28",)}, "10.8.0.1/28 is no range of addresses"),
+        ({"guarded_networks": ("fd00::/129",)}, "write it like 10.8.0.0/28"),
         ({"models": {"a": ServedModel(quality=5)}, "tasks": {"hard": 6}}, "the best has 5"),
     ],
 )
@@ -264,6 +266,9 @@ def test_a_provider_key_is_read_anew_for_each_call(tmp_path):
     assert keys.key_of("openai").reveal() == "first"
     (tmp_path / "openai").write_text("second\n")
     assert keys.key_of("openai").reveal() == "second"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "key").write_text("mounted\n")
+    assert keys.key_of("other").reveal() == "mounted"
 
     (tmp_path / "openai").write_text("two\nlines")
     with pytest.raises(Unavailable, match="not one line"):
@@ -286,6 +291,7 @@ def test_without_a_folder_only_openai_has_a_key():
         ({}, "TWINGUARD_RECORDS is missing"),
         ({"TWINGUARD_RECORDS": "sqlite://"}, "TWINGUARD_KEY_PEPPER is missing"),
         ({"TWINGUARD_COUNTERS": "etcd://x"}, "TWINGUARD_COUNTERS"),
+        ({"TWINGUARD_COUNTERS": "firestore://p/(default)"}, "no ledger; set it to redis"),
         ({"TWINGUARD_CACHE": "etcd://x"}, "TWINGUARD_CACHE"),
         ({"OPENAI_ENDPOINT": "https://evil.example.com/v1"}, "OPENAI_ENDPOINT is for"),
         ({"TWINGUARD_LLM_FIXTURES": "/no/such/folder"}, "TWINGUARD_LLM_FIXTURES"),
@@ -319,9 +325,12 @@ class Tired:
         return self.now
 
 
-def metered(tired, seconds=30):
+LEASE = Gateway(seconds=30, lease_margin_seconds=12).lease_seconds
+
+
+def metered(tired):
     ledger = MemoryLedger(Budgets({Scope.of("tenant:acme"): 40_000_000}), clock=tired.clock)
-    return ledger, Meter(ledger, Prices(), "staging", tired, tired.clock, seconds, blocks=False)
+    return ledger, Meter(ledger, Prices(), "staging", tired, tired.clock, LEASE, blocks=False)
 
 
 def call(id="req_1", **body):
@@ -333,7 +342,7 @@ def call(id="req_1", **body):
 ROUTE = Route("gpt-4", "openai", "openai")
 
 
-def test_what_a_killed_process_held_is_free_half_a_minute_after_the_longest_answer():
+def test_what_a_killed_process_held_is_free_the_policys_margin_after_the_longest_answer():
     """BerriAI/litellm#27639: reservations that were never given back refused calls for ever."""
     tired = Tired()
     ledger, meter = metered(tired)
@@ -343,7 +352,10 @@ def test_what_a_killed_process_held_is_free_half_a_minute_after_the_longest_answ
             await meter.hold(call(f"killed_{number}"), 1, ROUTE)
         with pytest.raises(Refusal) as refused:
             await meter.hold(call(), 1, ROUTE)
-        tired.now += dt.timedelta(seconds=30 + LEASE_MARGIN)
+        tired.now += dt.timedelta(seconds=30 + 12 - 1)
+        with pytest.raises(Refusal):
+            await meter.hold(call("a second too early"), 1, ROUTE)
+        tired.now += dt.timedelta(seconds=1)
         return refused.value, await meter.hold(call(), 1, ROUTE)
 
     refused, attempt = asyncio.run(work())

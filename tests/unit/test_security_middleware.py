@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -196,6 +197,30 @@ def test_a_topic_that_does_not_answer_costs_events_but_no_request(site):
     assert "usage_reported" not in read
 
 
+def test_a_batch_that_may_have_arrived_goes_by_the_same_name_again(site):
+    """Pub/Sub had it, and its answer was lost; meanwhile more was used."""
+    publish, named, all_sent = site.topic.publish, [], threading.Event()
+
+    def lossy(topic, data, attributes):
+        named.append((attributes["batch"], data))
+        publish(topic, data, attributes)
+        if len(named) == 1:
+            site.reporter.report(site.topic.events[0])
+            raise Unavailable("no answer")
+        if len(named) == 3:
+            all_sent.set()
+
+    site.topic.publish = lossy
+    asyncio.run(site.get())
+    all_sent.wait(30)
+    site.close()
+
+    first, again, next_ = named
+    assert first == again
+    assert next_[0] != first[0]
+    assert site.tallies.read()["usage_reported"] == 2
+
+
 def test_events_travel_in_batches(site):
     site.reporter._every = 60.0
 
@@ -250,8 +275,11 @@ def test_a_websocket_of_a_blocked_key_is_closed_before_it_opens(site):
     async def hello(socket):
         await socket.accept()
 
+    async def in_http(*_):
+        raise AssertionError("a websocket takes no answer of HTTP")
+
     app = Starlette(routes=[WebSocketRoute("/ws", hello)])
-    middleware = SecurityMiddleware(app, guard=site.guard, key_id_of=PEPPERS.key_id)
+    middleware = SecurityMiddleware(app, guard=site.guard, key_id_of=PEPPERS.key_id, refuse=in_http)
     site.guard.counters.restrain(Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp()))
     sent = []
 
@@ -263,6 +291,35 @@ def test_a_websocket_of_a_blocked_key_is_closed_before_it_opens(site):
 
     assert sent[0]["type"] == "websocket.close"
     assert sent[0]["code"] == 1008
+
+
+def test_what_is_ignored_is_neither_counted_nor_reported_but_held_back_all_the_same():
+    site = Site(ignores=lambda use, _: use.ip == HOME)
+    answers = [asyncio.run(site.get(ip=ip)).status_code for ip in (HOME, AWAY)]
+    site.guard.blocks.note(Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp()))
+    blocked = asyncio.run(site.get(ip=HOME)).status_code
+    site.close()
+
+    assert (answers, blocked) == ([200, 200], 403)
+    assert [event.ip for event in site.topic.events] == [AWAY]
+    assert site.tallies.read()["admitted"] == 1
+
+
+def test_what_waits_is_handed_over_before_the_server_hears_that_all_is_over(site):
+    """It may end the process at once then."""
+    site.reporter._every = 60.0
+    asyncio.run(site.get())
+    handed_over = []
+
+    async def receive():
+        return {"type": "lifespan.startup" if not handed_over else "lifespan.shutdown"}
+
+    async def send(message):
+        handed_over.append((message["type"], len(site.topic.events)))
+
+    asyncio.run(site.app({"type": "lifespan", "state": {}}, receive, send))
+
+    assert handed_over == [("lifespan.startup.complete", 0), ("lifespan.shutdown.complete", 1)]
 
 
 # --- addresses -----------------------------------------------------------------------------------

@@ -64,10 +64,10 @@ class Here:
         ports = Ports(self.records, {}, None, self.topics, "alerts")
         return TheftFlow(self.policy, ports, self.counters, secret_topic="secrets")
 
-    def take(self, events, now=NOW, message_id=""):
+    def take(self, events, now=NOW, message_id="", **attributes):
         self.number += 1
         data = encoded(list(events)) if not isinstance(events, bytes) else events
-        return self.flow.on_usage(Event(message_id or str(self.number), now, data, {}), now)
+        return self.flow.on_usage(Event(message_id or str(self.number), now, data, attributes), now)
 
     def held(self, key=KEY, at=NOW):
         return self.counters.admit(use(0, key_id=key).__class__(at, key)).refused
@@ -566,6 +566,18 @@ def test_counters_that_lost_everything_are_told_what_was_usual():
     assert here.flow.theft_journal.theft(KEY).level is ThreatLevel.CRITICAL
 
 
+@pytest.mark.parametrize(("seconds", "is_back"), [(30, False), (90, True)])
+def test_a_block_that_the_counters_lost_is_put_back(here, seconds, is_back):
+    """What was served right after it was only on its way when the block came."""
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    here.counters = open_counters("memory://")
+    at = NOW + dt.timedelta(seconds=seconds)
+    here.take([counted(at=at)], at)
+
+    assert (here.held(at=at) is not None) is is_back
+    assert here.audit().count("HoldBack") == 1 + is_back
+
+
 def test_a_key_that_began_anew_is_told_what_was_usual_before():
     here = known_key()
     here.take([usual()])
@@ -641,6 +653,15 @@ def test_the_uses_of_a_batch_are_counted_once_however_often_it_comes(here):
     here.take([counted()], message_id="another")
 
     assert here.flow.theft_journal.theft(KEY).sources[AWAY].requests == 3
+
+
+def test_a_batch_in_two_messages_is_counted_once(here):
+    """The answer to the first publish was lost, so it was published again."""
+    for message_id in ("m1", "m2"):
+        here.take([counted(finding()), counted()], message_id=message_id, batch="b1")
+    here.take([counted()], message_id="m3", batch="b2")
+
+    assert served(here) == 3
 
 
 def test_two_batches_at_once_need_no_second_delivery(here):

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from twinguard.errors import Misconfigured
 from twinguard.policy import Policy
 from twinguard.ports import Costs
 
-__all__ = ["open_costs"]
+if TYPE_CHECKING:
+    from twinguard.billing.usage_table import UsageTable
+
+__all__ = ["gateway_usage", "open_costs"]
 
 Factory = Callable[[str, Mapping[str, str], Policy | None], Costs]
 """What follows `scheme://`, the environment's variables, and the policy, to the costs."""
@@ -66,13 +70,28 @@ def _files(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Cost
     return ExportFiles(rest)
 
 
-def _usage(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
-    from twinguard.billing.usage_log import UsageLog
-
-    if not rest:
-        raise _unknown("usage://")
+def _usage(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:
     projects = {policy.project.id: policy.environment.value} if policy is not None else {}
-    return UsageLog(rest, projects=projects)
+    if rest:
+        from twinguard.billing.usage_log import UsageLog
+
+        return UsageLog(rest, projects=projects)
+    if policy is None:
+        raise _unknown("usage://")
+    return gateway_usage(policy, environ)
+
+
+def gateway_usage(policy: Policy, environ: Mapping[str, str]) -> UsageTable:
+    """Where an environment's gateway tells what models cost, in BigQuery."""
+    from twinguard.act.endpoints import override
+    from twinguard.billing.usage_table import UsageTable, table_of
+
+    return UsageTable(
+        table_of(policy),
+        {policy.project.id: policy.environment.value},
+        location=policy.region,
+        endpoint=override(environ, "BIGQUERY_ENDPOINT"),
+    )
 
 
 def _openai(rest: str, environ: Mapping[str, str], policy: Policy | None) -> Costs:  # noqa: ARG001
@@ -89,7 +108,7 @@ def _unknown(place: str) -> Misconfigured:
 
 _FORMS = (
     "a file, a folder or a pattern (Google's export or FOCUS; also file://PATH),"
-    " usage://PATH (the gateway's usage log),"
+    " usage:// (the gateway's usage in BigQuery), usage://PATH (its usage log),"
     " bigquery:// (the policy's export),"
     " bigquery://PROJECT.DATASET.TABLE (optional ?location=EU&max_gigabytes=20&project=ID),"
     " openai:// (the key is in OPENAI_ADMIN_KEY)"

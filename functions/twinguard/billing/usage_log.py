@@ -22,7 +22,7 @@ from twinguard.decide.spend import Basis, Dimension, Freshness, Line, Query
 from twinguard.errors import Misconfigured
 from twinguard.readers import ready
 
-__all__ = ["UsageLog", "is_usage_log", "lines_of"]
+__all__ = ["Group", "Sums", "UsageLog", "fresh", "is_usage_log", "lines_of", "summed"]
 
 T = TypeVar("T")
 CURRENCY: Final = "USD"
@@ -47,7 +47,7 @@ class _Entry(Struct, frozen=True):
     model: str = msgspec.field(name="gen_ai.request.model", default="")
 
 
-class _Group(Struct, frozen=True):
+class Group(Struct, frozen=True):
     """Lines that no question tells apart."""
 
     day: dt.date
@@ -80,6 +80,23 @@ class _Group(Struct, frozen=True):
 ready(_Entry, list[_Entry])
 
 
+class Sums:
+    """Costs and credits of groups, in nano-dollars."""
+
+    def __init__(self) -> None:
+        self._costs: defaultdict[Group, int] = defaultdict(int)
+        self._credits: defaultdict[Group, int] = defaultdict(int)
+
+    def add(self, group: Group, kind: str, nanos: int) -> None:
+        """Count what lines of a group and kind cost."""
+        (self._credits if kind == "credit" else self._costs)[group] += nanos
+
+    def __iter__(self) -> Iterator[tuple[Group, int, int]]:
+        """Each group, its cost and its credits."""
+        for group in self._costs.keys() | self._credits.keys():
+            yield group, self._costs.get(group, 0), self._credits.get(group, 0)
+
+
 class UsageLog:
     """The costs in the files of a usage log.
 
@@ -88,8 +105,7 @@ class UsageLog:
     def __init__(self, *places: str, projects: Mapping[str, str] | None = None) -> None:
         self._projects = dict(projects or {})
         self._paths = sniff.files(places)
-        self._costs: defaultdict[_Group, int] = defaultdict(int)
-        self._credits: defaultdict[_Group, int] = defaultdict(int)
+        self._sums = Sums()
         self._newest: dt.datetime | None = None
         seen: set[bytes] = set()
         for path in self._paths:
@@ -107,36 +123,18 @@ class UsageLog:
 
     def lines(self, query: Query) -> tuple[Line, ...]:
         """The costs of each group; exact."""
-        sums: dict[tuple[str | None, ...], list[int]] = {}
-        first, last = queries.span(query)
-        if query.project is not None:
-            if query.environment is None:
-                query = replace(query, environment=self._projects.get(query.project, ""))
-            query = replace(query, project=None)
-        for group in self._costs.keys() | self._credits.keys():
-            if not _is_asked(group, query, first, last):
-                continue
-            keys = tuple(group.told(dimension, query.basis) for dimension in query.by)
-            total = sums.setdefault(keys, [0, 0])
-            total[0] += self._costs.get(group, 0)
-            total[1] += self._credits.get(group, 0)
-        return queries.ordered(
-            Line(keys=keys, currency=CURRENCY, cost=_dollars(cost), credits=_dollars(credit))
-            for keys, (cost, credit) in sums.items()
-        )
+        return summed(self._sums, query, self._projects)
 
     def freshness(self, now: dt.datetime) -> Freshness:  # noqa: ARG002 - the port's
-        """How far the log reaches: a day is complete once a later one has begun."""
-        newest = self._newest
-        through = None if newest is None else newest.date() - _DAY
-        return Freshness(source=self.name, through=through, newest=newest, lag=dt.timedelta())
+        """How far the log reaches."""
+        return fresh(self.name, self._newest)
 
     def close(self) -> None:
         """Nothing is open."""
 
     def _add(self, entry: _Entry) -> None:
         at = entry.at.astimezone(dt.UTC)
-        group = _Group(
+        group = Group(
             day=at.date(),
             month=entry.period or f"{at:%Y-%m}",
             environment=entry.environment,
@@ -146,9 +144,34 @@ class UsageLog:
             provider=entry.provider,
             model=entry.model,
         )
-        sums = self._credits if entry.kind == "credit" else self._costs
-        sums[group] += entry.cost_nanos
+        self._sums.add(group, entry.kind, entry.cost_nanos)
         self._newest = at if self._newest is None else max(self._newest, at)
+
+
+def summed(sums: Sums, query: Query, projects: Mapping[str, str]) -> tuple[Line, ...]:
+    """What a question asks of sums; `projects` has the environment of a project."""
+    found: dict[tuple[str | None, ...], list[int]] = {}
+    first, last = queries.span(query)
+    if query.project is not None:
+        if query.environment is None:
+            query = replace(query, environment=projects.get(query.project, ""))
+        query = replace(query, project=None)
+    for group, cost, credit in sums:
+        if _is_asked(group, query, first, last):
+            keys = tuple(group.told(dimension, query.basis) for dimension in query.by)
+            total = found.setdefault(keys, [0, 0])
+            total[0] += cost
+            total[1] += credit
+    return queries.ordered(
+        Line(keys=keys, currency=CURRENCY, cost=_dollars(cost), credits=_dollars(credit))
+        for keys, (cost, credit) in found.items()
+    )
+
+
+def fresh(source: str, newest: dt.datetime | None) -> Freshness:
+    """What can be said of lines until a moment: a day is complete once a later one has begun."""
+    through = None if newest is None else newest.date() - _DAY
+    return Freshness(source=source, through=through, newest=newest, lag=dt.timedelta())
 
 
 def is_usage_log(path: str) -> bool:
@@ -183,7 +206,7 @@ def lines_of(path: str | Path, shape: type[T]) -> Iterator[T]:
         ) from err
 
 
-def _is_asked(group: _Group, query: Query, first: dt.date, last: dt.date) -> bool:
+def _is_asked(group: Group, query: Query, first: dt.date, last: dt.date) -> bool:
     if query.basis is Basis.INVOICE:
         is_in_time = f"{first:%Y-%m}" <= group.month <= f"{last:%Y-%m}"
     else:

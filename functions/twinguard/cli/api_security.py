@@ -18,8 +18,8 @@ from twinguard.cli.baselines import read, words
 from twinguard.cli.exits import exiting
 from twinguard.cli.key_ids import id_of
 from twinguard.cli.scale_output import table
-from twinguard.cli.security_monitor import key_id_of
 from twinguard.config import environment_named
+from twinguard.decide.customer_keys import parsed
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import Finding, ThreatLevel, reasons_of
 from twinguard.errors import Misconfigured
@@ -130,7 +130,9 @@ def _only(api_key: str) -> str:
     """The key id that is meant; a raw key is read from standard input only and let go at once."""
     if api_key != "-":
         return api_key
-    return key_id_of(sys.stdin.readline().strip(), Peppers.read(files.environ()))
+    raw = sys.stdin.readline().strip()
+    key = parsed(raw)  # it only picks lines: nobody has to prove that it is theirs
+    return Peppers.read(files.environ()).key_id(raw) if key is None else key.id
 
 
 def _say(console: Console, finding: Finding) -> None:

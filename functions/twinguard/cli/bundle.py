@@ -19,8 +19,8 @@ import typer
 from twinguard.errors import Misconfigured
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LEFT_OUT = ("cli", "inventory", "standins", "web")
-"""Parts of the package that only people and tests need."""
+LEFT_OUT = ("cli", "gateway_wiring", "inventory", "standins", "web")
+"""Parts of the package that only people, applications and tests need."""
 
 _ROOT_FILES = ("main.py", "requirements.txt")
 _SOURCES = ("*.lua", "*.py", "*.sql", "llm/*.json")
@@ -46,7 +46,7 @@ def members(functions: Path) -> tuple[str, ...]:
     package = functions / "twinguard"
     found = (path for kind in _SOURCES for path in package.rglob(kind))
     sources = (path.relative_to(functions) for path in found)
-    kept = (path.as_posix() for path in sources if path.parts[1] not in LEFT_OUT)
+    kept = (path.as_posix() for path in sources if Path(path.parts[1]).stem not in LEFT_OUT)
     return tuple(sorted((*_ROOT_FILES, *kept)))
 
 

@@ -97,7 +97,7 @@ def opened(
         chosen = Scope(project=project) if project and not is_sample else None
         scope = chosen or _scope(place, policy, costs)
         ledger = Ledger(policy, costs, now, scope)
-        if ledger.freshness.through is None and not place.startswith("bigquery://"):
+        if ledger.freshness.through is None and not _is_table(place):
             notes.append(f"{place} has no rows.")
         elif scope == EVERYTHING:
             notes.append(
@@ -119,8 +119,11 @@ def _scope(place: str, policy: Policy, costs: Costs) -> Scope:
     """Google's own table knows all projects: one without costs there has none yet.
 
     To look through all its years for one would also be dear."""
-    is_table = place.startswith("bigquery://")
-    return scope_of(policy) if is_table else found_scope(policy, costs)
+    return scope_of(policy) if _is_table(place) else found_scope(policy, costs)
+
+
+def _is_table(place: str) -> bool:
+    return place == "usage://" or place.startswith("bigquery://")
 
 
 def _costs(place: str, policy: Policy) -> Costs:

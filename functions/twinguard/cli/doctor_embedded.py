@@ -38,6 +38,8 @@ _LITTLE, _MORE = 1.0, 5.0
 """Per cent spent at first, and per cent beyond the cap."""
 
 _PATIENCE = 20.0
+_TRIES = 3
+"""What fails as often is not waited for: nothing else here fails by chance."""
 _HOUR = dt.timedelta(hours=1)
 _WEEKS = 15 * 24
 """Hours in which every schedule has a night."""
@@ -48,6 +50,7 @@ class Embedded:
 
     def __init__(self, policy: Policy, play: Play, budget: Budget, now: dt.datetime) -> None:
         self.policy, self.play, self.budget, self.now = policy, play, budget, now
+        play.stage.pubsub.tries = _TRIES
         self.start = midnight(now.year, now.month)
         self.before: Mapping[Resource, str] = play.stage.states()
 

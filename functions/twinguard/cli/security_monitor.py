@@ -1,27 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """`APISecurityMonitor`: strategy.md 12.2's class, for one process, in memory.
 
-A raw key becomes a key id at once (keyed digest and last four characters) and is let go."""
+A raw key becomes a key id at once and is let go."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from twinguard import state
 from twinguard.config import environment_named
+from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.threats.memory import Watch
 from twinguard.decide.threats.values import Finding, KeyFacts, Place, ThreatLevel, Use
+from twinguard.keyring import Keyring
 from twinguard.peppers import Peppers
+from twinguard.policy import Environment, Retention
 
 _STANDING = {ThreatLevel.HIGH, ThreatLevel.CRITICAL}
 _MOST = 100_000
 
 
-def key_id_of(api_key: str, peppers: Peppers) -> str:
-    """What a key is called wherever it is stored, compared or shown."""
-    return peppers.key_id(api_key)
+def naming(environment: Environment, env: Mapping[str, str]) -> Callable[[str], str]:
+    """How a key is called, as everywhere; customers' keys are known where the records are named."""
+    peppers, records = Peppers.read(env), env.get("TWINGUARD_RECORDS")
+    if not records:
+        return peppers.key_id
+    keys = CustomerKeys(state.open_records(records), environment, Retention(), peppers)
+    keyring = Keyring(keys, peppers)
+    return lambda raw: keyring.name(raw).id
 
 
 class APISecurityMonitor:
@@ -36,10 +45,11 @@ class APISecurityMonitor:
         *,
         keys: Iterable[KeyFacts] = (),
         place_of: Callable[[str], Place | None] | None = None,
-        peppers: Peppers | None = None,
+        key_id_of: Callable[[str], str] | None = None,
     ) -> None:
-        self.environment = environment_named(environment).value
-        self._peppers = peppers or Peppers.read(os.environ)
+        named = environment_named(environment)
+        self.environment = named.value
+        self._key_id_of = key_id_of or naming(named, os.environ)
         self._watch = Watch(keys, place_of)
         self._standing: dict[str, Finding] = {}
         self._lock = threading.Lock()
@@ -54,7 +64,7 @@ class APISecurityMonitor:
         at: dt.datetime | None = None,
     ) -> tuple[Finding, ...]:
         """Record a request and say what it shows, the worst first; `at` is now by default."""
-        key_id = key_id_of(api_key, self._peppers)
+        key_id = self._key_id_of(api_key)
         moment = at or dt.datetime.now(dt.UTC)
         with self._lock:
             found = self._watch.observe(Use(moment, key_id, ip, user_agent, path, status))

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,5 +106,8 @@ def heard(command: Iterable[str], folder: Path, env: dict[str, str]) -> Answer:
 
 
 def seen(command: Iterable[str], folder: Path, env: dict[str, str]) -> int:
-    """Run a command in a folder before the user's eyes."""
-    return subprocess.run([*command], cwd=folder, env=env, check=False).returncode  # noqa: S603
+    """Run a command of Terraform before the user's eyes, in colours only where there are eyes."""
+    called, verb, *words = command
+    plain = () if sys.stdout.isatty() else ("-no-color",)
+    told = [called, verb, *plain, *words]
+    return subprocess.run(told, cwd=folder, env=env, check=False).returncode  # noqa: S603

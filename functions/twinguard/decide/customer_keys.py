@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from twinguard.policy import Environment
 
 # ltk_live_0h3kq2m8x1nz_<32 characters: 160 bits><7 characters: CRC-32 of all before>
-# One letter more or less, a changed letter or two that changed places are seen without a look-up.
+# A letter more, less, changed or in another's place is seen without a look-up.
 # The alphabet (Crockford's) has no i, l, o, u; case is not folded: a key is copied, never typed.
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -257,11 +257,11 @@ def rotation_mistake(held: Held, overlap: dt.timedelta, now: dt.datetime) -> str
 def rotated(
     held: Held, slot: Slot, overlap: dt.timedelta, who: str, why: str, now: dt.datetime
 ) -> Held:
-    """The key with a new secret; the one before it works until the overlap ends."""
-    until = now + overlap if overlap else None
-    before = (replace(held.slots[0], until=until),) if overlap else ()
+    """The key with a new secret; the one before works until the overlap ends, and stays known."""
+    before = replace(held.slots[0], until=now + overlap)
+    until = before.until if overlap else None
     changed = _changed(held, who, why, rotated_at=now, overlap_until=until, last4=slot.last4)
-    return Held(changed.key, (slot, *before))
+    return Held(changed.key, (slot, before))
 
 
 def deleted(held: Held, who: str, why: str, now: dt.datetime) -> Held:
@@ -281,10 +281,10 @@ def verdict(
         return Reason.WRONG_SECRET
     if held.key.environment is not environment:
         return Reason.OTHER_ENVIRONMENT
+    if slot.until is not None and slot.until <= now:
+        return Reason.RETIRED
     reasons = {KeyState.DISABLED: Reason.DISABLED, KeyState.EXPIRED: Reason.EXPIRED}
-    if (reason := reasons.get(held.key.state(now))) is not None:
-        return reason
-    return Reason.RETIRED if slot.until is not None and slot.until <= now else None
+    return reasons.get(held.key.state(now))
 
 
 def _changed(held: Held, who: str, why: str, **changes: object) -> Held:

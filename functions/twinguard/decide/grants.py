@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from twinguard.decide.deployment import ENTRY_POINTS, NARROWED, Iam, Names
 from twinguard.decide.keys import OPENAI_SECRET
-from twinguard.policy import Policy
+from twinguard.policy import PEPPER_SECRET, Policy
 
 PUBLISHER = "roles/pubsub.publisher"
 ACCESSOR = "roles/secretmanager.secretAccessor"
@@ -117,7 +117,17 @@ def _project(names: Names) -> Iterator[Grant]:
         yield Grant(project, names.role("billing_unlinker"), watchers[0], may=True)
     if policy.counters is not None:
         yield Grant(project, _CONNECT, member(names.account("usage")))
+    if who := gateway(names):
+        yield Grant(project, f"roles/datastore.user{NARROWED}", who)
+        yield Grant(project, _CONNECT, who)
     yield from _application(names)
+
+
+def gateway(names: Names) -> str:
+    """The gateway's account as a member; empty where the policy deploys none."""
+    block = names.policy.gateway
+    is_deployed = block is not None and block.service is not None
+    return member(names.account("gateway")) if is_deployed else ""
 
 
 def application(names: Names) -> str:
@@ -137,8 +147,8 @@ def _application(names: Names) -> Iterator[Grant]:
         return
     for role in policy.application.roles:
         yield Grant(names.project, role, who)
-    if policy.counters is not None:
-        yield Grant(names.project, _CONNECT, who)
+    counts = f"roles/datastore.user{NARROWED}" if policy.counters is None else _CONNECT
+    yield Grant(names.project, counts, who)
     if policy.firebase is not None:
         full = policy.firebase.auth == "full"
         role = "roles/firebaseauth.admin" if full else names.role("firebase_auth")
@@ -153,16 +163,25 @@ def _topics(names: Names) -> Iterator[Grant]:
     yield Grant(names.topic("secret-events"), PUBLISHER, member(names.account("usage")))
     if who := application(names):
         yield Grant(names.topic("usage-events"), PUBLISHER, who)
-    for function in ENTRY_POINTS:
-        dead = names.topic(f"{function}-dead-letters")
+    told = ("llm-usage",) if names.policy.gateway is not None else ()
+    if told and (serves := gateway(names) or who):
+        yield Grant(names.topic("llm-usage"), PUBLISHER, serves)
+    for subscription in (*ENTRY_POINTS, *told):
+        dead = names.topic(f"{subscription}-dead-letters")
         yield Grant(dead, PUBLISHER, names.agent("pubsub"))
         subscriber = "roles/pubsub.subscriber"
-        yield Grant(names.subscription(function), subscriber, names.agent("pubsub"))
+        yield Grant(names.subscription(subscription), subscriber, names.agent("pubsub"))
 
 
 def _called(names: Names) -> Iterator[Grant]:
     for function in ENTRY_POINTS:
         yield Grant(names.service(function), "roles/run.invoker", member(names.push))
+    block, policy = names.policy.gateway, names.policy
+    if block is not None and block.service is not None:
+        full = f"{names.project}/locations/{policy.region}/services/{block.service.name}"
+        for who in block.service.invokers:
+            invoker = application(names) if who == "application" else who
+            yield Grant(full, "roles/run.invoker", invoker)
 
 
 def _held(names: Names) -> Iterator[Grant]:
@@ -204,6 +223,9 @@ def _secrets(names: Names, channel_secrets: frozenset[str]) -> Iterator[Grant]:
             yield Grant(full, role, member(names.account(rotator)))
     for name in channel_secrets:
         yield Grant(names.secret(name), ACCESSOR, member(names.account("alerts")))
+    if (block := policy.gateway) is not None and (who := gateway(names)):
+        for name in {*block.secrets(policy.secrets.keys()).values(), PEPPER_SECRET}:
+            yield Grant(names.secret(name), ACCESSOR, who)
     for name in admin_secrets(policy):
         for rotator in ("schedule", "secrets"):
             yield Grant(names.secret(name), ACCESSOR, member(names.account(rotator)))
@@ -214,6 +236,12 @@ def admin_secrets(policy: Policy) -> frozenset[str]:
     has_project = policy.openai is not None and policy.openai.project is not None
     makes = has_project and OPENAI_SECRET in policy.secrets
     return frozenset({_OPENAI_ADMIN} if makes else ())
+
+
+def gateway_secrets(policy: Policy) -> frozenset[str]:
+    """The pepper, where a gateway is deployed and the policy does not name it."""
+    is_deployed = policy.gateway is not None and policy.gateway.service is not None
+    return frozenset({PEPPER_SECRET} if is_deployed else ()) - policy.secrets.keys()
 
 
 def _tests(names: Names) -> str:

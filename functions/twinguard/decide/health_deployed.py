@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from twinguard.decide.deployment import Deployment
-from twinguard.decide.grants import admin_secrets
+from twinguard.decide.grants import admin_secrets, gateway_secrets
 from twinguard.decide.health import Check
 from twinguard.decide.health_access import access
 from twinguard.decide.health_delivery import REQUIRED, alerts, delivery, schedules
@@ -28,7 +28,7 @@ def checks(policy: Policy, seen: Deployment) -> tuple[Check, ...]:
         *nights(policy, seen),
         *guard(policy, seen),
         *limits(policy, seen),
-        *secrets(policy, seen, kept | admin_secrets(policy)),
+        *secrets(policy, seen, kept | admin_secrets(policy) | gateway_secrets(policy)),
         *exposed(policy, seen),
         *access(policy, seen, kept),
         *costs(policy, seen),

@@ -52,8 +52,8 @@ KEPT_IMAGES = 5
 _PLAIN = "SECURITY_EMAIL"
 """What a channel needs and no secret holds."""
 
-CONDITIONS = 2 * ENTRY_POINTS + 4
-"""Dead letters and errors of each function, silence (two), late blocks, refused callers."""
+CONDITIONS = 2 * ENTRY_POINTS + 5
+"""Dead letters and errors of each function, silence (two), late blocks, none, refused callers."""
 
 
 class Line(Struct, frozen=True):
@@ -94,7 +94,7 @@ def estimate(policy: Policy, requests: int) -> tuple[Line | Unpriced, ...]:
         *_records(policy, number),
         *_counters(policy),
         *_secrets(policy),
-        *_watching(number),
+        *_watching(policy, number),
         *_costs(policy),
     )
 
@@ -183,10 +183,12 @@ def _secrets(policy: Policy) -> Iterator[Line]:
     yield Line("Cloud Scheduler", "tasks", Decimal(len(jobs(policy))), prices.JOB)
 
 
-def _watching(messages: Decimal) -> Iterator[Line]:
+def _watching(policy: Policy, messages: Decimal) -> Iterator[Line]:
     lines = messages * 2 * BYTES_A_LINE / GIB
     yield Line("Logging", "Cloud Run's line and ours", lines, prices.LOG)
-    yield Line("Monitoring", "alert policies", Decimal(CONDITIONS), prices.CONDITION)
+    # A gateway's usage has dead letters, too.
+    conditions = Decimal(CONDITIONS + (policy.gateway is not None))
+    yield Line("Monitoring", "alert policies", conditions, prices.CONDITION)
 
 
 def _costs(policy: Policy) -> Iterator[Line]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from twinguard.decide import theft_tell
 from twinguard.decide.model import Alert
 from twinguard.decide.response import restraint_for, treatment_for
-from twinguard.decide.restraints import Restraint
+from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.theft_uses import (
     LONGEST,
     QUIET,
@@ -32,6 +32,8 @@ from twinguard.decide.threats.values import Finding, ThreatLevel
 from twinguard.policy import Policy
 
 _FINDINGS = 30
+_HEARD = 60.0
+"""Seconds after which every instance knows of a block."""
 
 
 class Theft(Struct, frozen=True, kw_only=True):
@@ -160,6 +162,15 @@ def counted(theft: Theft, batch: str, used: Sequence[Used]) -> Theft:
     uses = [one.use for one in used if one.use.at >= (since if one.is_strange else theft.opened_at)]
     batches = with_batches(theft.batches, batch)
     return replace(theft, sources=tallied(theft.sources, uses), batches=batches)
+
+
+def slipped(theft: Theft, used: Sequence[Used]) -> Restraint | None:
+    """The block of a key that is used all the same, a while after: the counters have lost it."""
+    held = theft.held if theft.is_open else None
+    if held is None or held.curb is not Curb.BLOCK:
+        return None
+    times = (one.use.at.timestamp() for one in used)
+    return held if any(held.holds(at) and at > held.since + _HEARD for at in times) else None
 
 
 def due(theft: Theft, policy: Policy, now: dt.datetime) -> tuple[Step, ...]:

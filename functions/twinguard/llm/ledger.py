@@ -18,11 +18,12 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
+    Wanted,
 )
 from twinguard.errors import Misconfigured
 from twinguard.redis_servers import FORMS, target_of
 
-__all__ = ["KeepsCount", "Ledger", "Raisable", "Restore", "open_ledger"]
+__all__ = ["KeepsCount", "Ledger", "Raisable", "Restore", "is_common", "open_ledger"]
 
 
 class Ledger(Protocol):
@@ -30,14 +31,7 @@ class Ledger(Protocol):
 
     Raises Unavailable where the store does not answer: the caller's policy says what that means."""
 
-    def hold(
-        self,
-        request_id: str,
-        attempt: int,
-        scopes: tuple[Scope, ...],
-        nanos: int,
-        lease_seconds: int,
-    ) -> Held | Refused:
+    def hold(self, wanted: Wanted) -> Held | Refused:
         """Set money aside in all scopes or in none, for as long as the lease lasts at most.
 
         Asked again for an attempt that is held, it gives the same answer."""
@@ -86,7 +80,18 @@ def open_ledger(
 
         target = target_of(url, authorities)
         return RedisLedger(lambda: connected(target), environment, budgets, restore=restore)
+    if scheme == "firestore":
+        raise Misconfigured(
+            "TWINGUARD_COUNTERS is in Firestore, which holds blocks of keys, but no ledger; "
+            f"set it to {FORMS}, for the application as well, so that all share both; or for a "
+            "gateway of one process to memory://, which hears of no block that others set"
+        )
     raise Misconfigured(
         f"TWINGUARD_COUNTERS begins with {scheme!r}: no ledger; set it to memory:// (one process) "
         f"or {FORMS}"
     )
+
+
+def is_common(url: str) -> bool:
+    """True for a ledger that other processes can look into: Firestore holds none at all."""
+    return not url.startswith(("memory://", "firestore://"))

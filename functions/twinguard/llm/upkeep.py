@@ -32,10 +32,7 @@ class Upkeep:
         look: Callable[[], Stop | None],
         clock: Callable[[], dt.datetime],
         seconds: float = FLUSH_SECONDS,
-        *,
-        begins: Callable[[], None] = lambda: None,
     ) -> None:
-        self._begins = begins
         self._ledger, self._look = ledger, look
         self._clock, self._seconds = clock, seconds
         self.stop: Stop | None = None
@@ -44,7 +41,6 @@ class Upkeep:
 
     def begin(self) -> None:
         """Start; needs a running loop."""
-        self._begins()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def end(self) -> None:

@@ -10,6 +10,7 @@ import re
 
 from msgspec import Struct
 
+from twinguard.decide.customer_keys import is_id
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.thefts import Theft
 from twinguard.decide.threats.values import Finding, ThreatLevel, reasons_of
@@ -81,9 +82,11 @@ def theft_report(theft: Theft, policy: Policy) -> TheftReport:
 def next_steps(theft: Theft, policy: Policy) -> tuple[str, ...]:
     """What a person does now, in the order of docs/playbook.md."""
     env, key = policy.environment, theft.key_id
-    rotate = f"make key-rotate ENV={env} KEY=<id of the customer's key> REASON='…' APPLY=1"
+    rotate = "where it was issued, for it is none of ours"
     if key in policy.secrets:
         rotate = f"make rotate ENV={env} KEY={key} APPLY=1"
+    elif is_id(key):
+        rotate = f"make key-rotate ENV={env} KEY={key} REASON='…' OVERLAP=0 APPLY=1"
     if not theft.is_open:
         return (f"Write the incident report: make incident ID={theft.name} ENV={env} JSON=1",)
     return (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BigQuery's jobs.query and getQueryResults over one made-up export table, as a context manager.
+"""BigQuery's jobs.query and getQueryResults over one made-up table, as a context manager.
 
 The SQL really runs: sqlglot checks that it is BigQuery's and DuckDB answers. Plain translation, not
 that of `billing/dialect.py`, so that the two check each other."""
@@ -9,16 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from twinguard.standins import export_files
 from twinguard.standins.exports import Export
 from twinguard.standins.server import Refused, Request, Route, Server, route
 
+Messages: TypeAlias = Sequence[tuple[dt.datetime, bytes]]
 _TYPES = {"BIGINT": "INTEGER", "DATE": "DATE", "VARCHAR": "STRING", "DECIMAL(38,9)": "NUMERIC"}
 _KNOWN = {
     *("query", "useLegacySql", "parameterMode", "queryParameters", "maximumBytesBilled", "dryRun"),
@@ -38,19 +39,21 @@ class _Job:
 
 
 class BigQuery(Server):
-    """One table of an export. `unfinished` answers of each job say that it still runs.
+    """One table: of an export, or of messages as Pub/Sub writes them, each with its time.
+
+    `unfinished` answers of each job say that it still runs.
 
     `forbidden` refuses everybody; `fail()` of the server plays outages."""
 
     def __init__(
-        self, table: str, export: Export, *, location: str = "EU", unfinished: int = 0
+        self, table: str, rows: Export | Messages, *, location: str = "EU", unfinished: int = 0
     ) -> None:
         self.table, self.location = table, location
         self.unfinished, self.forbidden = unfinished, False
-        self.size = len(export.rows) * _ROW_BYTES
+        self.size = len(rows.rows if isinstance(rows, Export) else rows) * _ROW_BYTES
         self._jobs: dict[str, _Job] = {}
         self._turn = threading.Lock()
-        self._db = _loaded(table, export)
+        self._db = _loaded(table, rows)
         super().__init__(*self._offered())
 
     def __exit__(self, *details: object) -> None:
@@ -187,23 +190,34 @@ class BigQuery(Server):
         return f"{project}:{rest}"
 
 
-def _loaded(table: str, export: Export) -> Any:  # noqa: ANN401 - DuckDB's own
-    """A database with the table, partitioned by when its rows came in as Google's is."""
+def _loaded(table: str, rows: Export | Messages) -> Any:  # noqa: ANN401 - DuckDB's own
+    """A database with the table."""
     import duckdb
 
-    project, dataset, name = table.split(".")
+    project, dataset, name = (f'"{part}"' for part in table.split("."))
     db = duckdb.connect()
     db.execute("SET TimeZone = 'UTC'")
+    db.execute(f"ATTACH ':memory:' AS {project}")
+    db.execute(f"CREATE SCHEMA {project}.{dataset}")
+    place = f"{project}.{dataset}.{name}"
+    if isinstance(rows, Export):
+        _load_export(db, place, rows)
+    else:
+        db.execute(f"CREATE TABLE {place} (publish_time TIMESTAMPTZ, data JSON)")
+        for at, data in rows:
+            db.execute(f"INSERT INTO {place} VALUES (?, ?)", [at, data.decode()])  # noqa: S608
+    return db
+
+
+def _load_export(db: Any, place: str, export: Export) -> None:  # noqa: ANN401 - DuckDB's own
+    """Put rows into a table that is partitioned by when they came in, as Google's is."""
     with tempfile.TemporaryDirectory() as folder:
         path = export_files.parquet(export, Path(folder, "export.parquet"))
-        db.execute(f"ATTACH ':memory:' AS \"{project}\"")
-        db.execute(f'CREATE SCHEMA "{project}"."{dataset}"')
         db.execute(
-            f'CREATE TABLE "{project}"."{dataset}"."{name}" AS SELECT *,'  # noqa: S608
+            f"CREATE TABLE {place} AS SELECT *,"  # noqa: S608
             " date_trunc('day', export_time) AS _PARTITIONTIME FROM read_parquet(?)",
             [str(path)],
         )
-    return db
 
 
 def _value(parameter: Mapping[str, Any]) -> tuple[str, object]:

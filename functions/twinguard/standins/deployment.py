@@ -124,7 +124,9 @@ class Deployment(Google):
 
     def _secrets(self) -> None:
         of_channels, pinned = channel_secrets(self.policy), list[dict[str, str]]()
-        others = sorted(of_channels | grants.admin_secrets(self.policy))
+        others = sorted(
+            of_channels | grants.admin_secrets(self.policy) | grants.gateway_secrets(self.policy)
+        )
         for name in (*self.policy.secrets, *others):
             full, turns = self.names.secret(name), stamp(self.now + 20 * _DAY)
             self.secrets.add(full, rotates_at=turns, topic=self.names.topic("secret-events"))

@@ -44,10 +44,12 @@ class _Subscription:
 class PubSub:
     """Topics and subscriptions by full name, in the API's JSON.
 
-    `backoff` is the first and the longest pause after a failed delivery, in seconds."""
+    `backoff` is the first and the longest pause after a failed delivery, in seconds. Nobody waits
+    for a message that was refused `tries` times, if that is set."""
 
     def __init__(self, backoff: tuple[float, float] = (0.05, 1.0), timeout: float = 10.0) -> None:
         self.deliveries: list[Delivery] = []
+        self.tries: int | None = None
         self._backoff, self._timeout = backoff, timeout
         self._topics: dict[str, dict[str, Any]] = {}
         self._subscriptions: dict[str, _Subscription] = {}
@@ -166,9 +168,12 @@ class PubSub:
 
     def _idle(self) -> bool:
         return not any(
-            known.sending or (known.pending and known.endpoint)
+            known.sending or (known.endpoint and any(map(self._is_awaited, known.pending)))
             for known in self._subscriptions.values()
         )
+
+    def _is_awaited(self, pending: Pending) -> bool:
+        return self.tries is None or pending.attempts < self.tries
 
     def _list(self, request: Request) -> dict[str, Any]:
         names = self.names(request.match["project"].split("/")[1])

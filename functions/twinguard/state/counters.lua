@@ -449,11 +449,14 @@ local function neighbours()
   return 1
 end
 
--- Say a finding, unless somebody else said one since.
+-- Say a finding, unless somebody else said one since: what that was, then, for the caller to judge.
 local function tell()
   local s = read()
-  if not s or s[VOLUME] ~= q.volume or s[VOLUME_AT] ~= q.volume_at then return 0 end
-  if s[TOLD] ~= q.told or s[TOLD_AT] ~= q.told_at then return 0 end
+  if not s then return 0 end
+  if s[VOLUME] ~= q.volume or s[VOLUME_AT] ~= q.volume_at or s[TOLD] ~= q.told
+    or s[TOLD_AT] ~= q.told_at then
+    return cmsgpack.pack({ s[TOLD], s[TOLD_AT], s[VOLUME], s[VOLUME_AT] })
+  end
   if q.strange then
     s[TOLD], s[TOLD_AT] = math.max(q.rank, s[TOLD]), q.at
   else

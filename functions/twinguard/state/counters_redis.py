@@ -219,17 +219,29 @@ class RedisCounters:
         found = assess(use, window, base, rules)
         if found.level is None:
             return ()
-        rank, told, is_strange = found.level.rank, reply.told, reply.is_strange(rules)
         came = tuple(reply.since(*mark) for mark in marks_of(seen.source, seen.agent))
-        if is_said(rank, told, reply.at, came, rules, is_strange=is_strange):
+        if not self._is_first(use.key_id, found.level.rank, reply, came):
             return ()
-        mine = {"rank": rank, "at": reply.at, "strange": is_strange, "told": reply.state[rw.TOLD]}
-        mine |= {"told_at": reply.state[rw.TOLD_AT], "volume": told.volume}
-        if not self._script.run(use.key_id, b"tell", **mine, volume_at=told.volume_at):
-            return ()
-        if is_strange and rank >= HIGH and is_new:
+        if reply.is_strange(rules) and found.level.rank >= HIGH and is_new:
             self._source(seen.source.address, b"flag", key=use.key_id, at=reply.at)
         return (finding(use, window, found, found.level),)
+
+    def _is_first(
+        self, key_id: str, rank: int, reply: Weighed, came: tuple[float | None, ...]
+    ) -> bool:
+        """Say a finding; False where as much was said before, or by somebody else meanwhile."""
+        is_strange, state = reply.is_strange(self._rules), reply.state
+        for _ in range(_TURNS):
+            if is_said(rank, reply.told, reply.at, came, self._rules, is_strange=is_strange):
+                return False
+            known = {name: state[place] for name, place in rw.SAID.items()}
+            mine = {"rank": rank, "at": reply.at, "strange": is_strange}
+            said = self._script.run(key_id, b"tell", **mine, **known)
+            if not isinstance(said, list):
+                return bool(said)
+            for place, value in zip(rw.SAID.values(), said, strict=True):
+                state[place] = value
+        return False
 
     def _ask_neighbours(self, use: Use, seen: Sighting, reply: Weighed) -> None:
         """What the source does on other keys; both the state here and the store's learn it."""

@@ -25,6 +25,9 @@ IS_OPEN, SINCE, LAST, STRANGE, SUCCEEDED, FAILED, CHANGES, TOLD, TOLD_AT = range
 HOURS, KINDS, LISTING, SCANNER, GENERIC, FLAGGED, SAME_AGENT, COLLEAGUE = 47, *range(49, 56)
 OTHER_KEYS, PATHS = 56, 57
 
+SAID = {"told": TOLD, "told_at": TOLD_AT, "volume": VOLUME, "volume_at": VOLUME_AT}
+"""What was said of a key; the script's word `tell` compares it, and answers it where it changed."""
+
 _SIGNATURES = 1024
 _NO_KIND = "-"
 _PLAIN = re.compile(r"[A-Za-z0-9._:/-]{1,120}")

@@ -21,7 +21,7 @@ from twinguard.decide.stops import Stop, is_open_route, stop
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.journal import Journal
 from twinguard.llm.budgets import budgets_of, environment_of, written
-from twinguard.llm.ledger import open_ledger
+from twinguard.llm.ledger import is_common, open_ledger
 from twinguard.llm.ledger_book import Book
 from twinguard.policy import Policy
 from twinguard.wiring import policy_from
@@ -47,7 +47,8 @@ class BudgetWatch:
     def of(cls, policy: Policy, env: Mapping[str, str]) -> BudgetWatch:
         """Those that the settings name; without TWINGUARD_COUNTERS the breaker alone.
 
-        Another process's memory cannot be looked into: then what it wrote down counts."""
+        Another process's memory cannot be looked into, and Firestore holds no ledger: then what
+        gateways wrote down counts."""
         if not env.get("TWINGUARD_RECORDS"):
             raise Misconfigured("TWINGUARD_RECORDS is missing; set it to where the breaker is kept")
         records = state.open_records(env["TWINGUARD_RECORDS"])
@@ -56,12 +57,12 @@ class BudgetWatch:
         counters = env.get("TWINGUARD_COUNTERS", "")
         if not counters:
             return cls(journal, None)
-        name, authorities = policy.environment.value, env.get("TWINGUARD_COUNTERS_CA", "")
-        ledger = open_ledger(counters, name, budgets, book.known, authorities)
+        if is_common(counters):
+            name, authorities = policy.environment.value, env.get("TWINGUARD_COUNTERS_CA", "")
+            ledger = open_ledger(counters, name, budgets, book.known, authorities)
+            return cls(journal, lambda: ledger.totals([scope])[0])
 
         def standing() -> Standing:
-            if not counters.startswith("memory://"):
-                return ledger.totals([scope])[0]
             now = dt.datetime.now(dt.UTC)
             return written(budgets, book.known(period_of(now)), [scope], now)[0]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`SecurityMiddleware`: strategy.md 12.2's, as a pure ASGI class for Starlette and FastAPI.
 
-A raw key becomes a key id in `_ids` and goes no further. Bodies are never touched, so streaming
+A raw key is named in `_named` and goes no further. Bodies are never touched, so streaming
 works as without it. What is decided is decided in `guard.py`."""
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard.decide.response import BLOCKED
 from twinguard.decide.restraints import Curb
 from twinguard.decide.threats.values import Use
 from twinguard.guard import Guard, Verdict
+from twinguard.keyring import Named
 from twinguard.places import Places
 from twinguard.reporter import Reporter
 from twinguard.usage import UsageEvent
@@ -30,17 +32,30 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Name: TypeAlias = str | Named
+Refuse: TypeAlias = Callable[[Scope, Send, "Refused"], Awaitable[None]]
 
 _THREADS = 16
 _POLICY_VIOLATION = 1008
 
 
+class Refused(Struct, frozen=True):
+    """Why a request is turned away, whose key it showed, in how many seconds it may come again."""
+
+    status: int
+    words: str
+    key_id: str = ""
+    wait: int = 0
+
+
 class SecurityMiddleware:
     """Turns stolen keys away, tells routes of suspicious ones, and reports what was used.
 
-    `key_id_of` turns a raw key into its id: `Peppers.key_id`, or a look-up of the application's,
+    `key_id_of` turns a raw key into its id: `Keyring.named`, or a look-up of the application's,
     which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
     `places` hears the client's country where the policy names the load balancer's header for it.
+    What `ignores` says is only held back, neither counted nor reported. `refuse` answers HTTP
+    instead of the application, in its own shape.
     Requests without a key pass: whether they may is the application's own question."""
 
     def __init__(
@@ -48,10 +63,12 @@ class SecurityMiddleware:
         app: App,
         *,
         guard: Guard,
-        key_id_of: Callable[[str], str | Awaitable[str]],
+        key_id_of: Callable[[str], Name | Awaitable[Name]],
         reporter: Reporter | None = None,
         places: Places | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        ignores: Callable[[Use, Named], bool] = lambda _, __: False,
+        refuse: Refuse | None = None,
     ) -> None:
         if not isinstance(guard, Guard):
             raise TypeError("guard must be a Guard; web.opened.protection() makes the whole of it")
@@ -64,10 +81,11 @@ class SecurityMiddleware:
         self._places = places
         self._region = (guard.security.region_header or "").lower().encode()
         self._clock = clock
+        self._ignores = ignores
+        self._refuse = refuse or _refuse
         self._exempt = guard.security.exempt_paths
         self._proxies = guard.security.proxies
         self._threads: ThreadPoolExecutor | None = None
-        self._later: set[asyncio.Future[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, one websocket, or the life of the application."""
@@ -77,15 +95,17 @@ class SecurityMiddleware:
         if scope["type"] not in {"http", "websocket"} or self._is_exempt(scope["path"]):
             await self.app(scope, receive, send)
             return
-        uses = await self._uses(scope)
-        if not uses:
+        shown = keys_in(scope["headers"])
+        if not shown:
             await self.app(scope, receive, send)
             return
-        if len(uses) > MOST_KEYS:
-            await _refuse(scope, send, 400, {"error": "send one API key"}, ())
+        if len(shown) > MOST_KEYS:
+            await self._end_here(scope, send, Refused(400, "send one API key"))
             return
         self.guard.start()
-        verdicts = [await self._verdict(use) for use in uses]
+        named = [await self._named(raw) for raw in shown]
+        uses = self._uses(scope, named)
+        verdicts = [await self._verdict(*one) for one in zip(uses, named, strict=True)]
         for use, verdict in zip(uses, verdicts, strict=True):
             if not verdict.passes:
                 await self._turn_away(scope, send, use, verdict)
@@ -96,11 +116,15 @@ class SecurityMiddleware:
         await self._serve(scope, receive, send, uses, verdicts)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the application's life on; when it ends, hand over what waits."""
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            await asyncio.to_thread(self.close)
+        """Pass the application's life on; hand over what waits before its end is told."""
+        self.guard.start()
+
+        async def ending(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                await asyncio.to_thread(self.close)
+            await send(message)
+
+        await self.app(scope, receive, ending)
 
     def close(self) -> None:
         """Stop what runs beside the requests, after what is due was done."""
@@ -114,28 +138,29 @@ class SecurityMiddleware:
     def _is_exempt(self, path: str) -> bool:
         return path in self._exempt
 
-    async def _uses(self, scope: Scope) -> list[Use]:
+    async def _named(self, raw: str) -> Named:
+        """What a key is called, by whoever the application asks."""
+        found = self._key_id_of(raw)
+        name = found if isinstance(found, str | Named) else await found
+        return Named(name) if isinstance(name, str) else name
+
+    def _uses(self, scope: Scope, named: list[Named]) -> list[Use]:
         """What the request is, once for each key that it shows."""
-        headers = scope["headers"]
-        ids = await self._ids(headers)
-        if not ids:
-            return []
-        now = self._clock()
+        headers, now = scope["headers"], self._clock()
         address = address_of(headers, scope.get("client"), self._proxies)
         if self._places is not None and self._region:
             self._places.tell(address, text_of(headers, self._region))
         agent, path = text_of(headers, b"user-agent"), _plain(scope["path"])
-        return [Use(now, key_id, address, agent, path) for key_id in ids]
+        return [Use(now, one.id, address, agent, path) for one in named]
 
-    async def _ids(self, headers: list[tuple[bytes, bytes]]) -> list[str]:
-        """The ids of the keys in a request: the only place that sees a raw key."""
-        found = [self._key_id_of(raw) for raw in keys_in(headers)[: MOST_KEYS + 1]]
-        return [each if isinstance(each, str) else await each for each in found]
-
-    async def _verdict(self, use: Use) -> Verdict:
-        known = self.guard.known(use)
+    async def _verdict(self, use: Use, named: Named) -> Verdict:
+        known = self.guard.known(use, named.others)
         if known is not None:
             return known
+        if not named.is_sure:
+            return self.guard.unchecked(use)
+        if self._ignores(use, named):
+            return Verdict(is_silent=True)
         if self.guard.is_instant:
             return self.guard.admit(use)
         loop = asyncio.get_running_loop()
@@ -173,7 +198,7 @@ class SecurityMiddleware:
         self._report(use, verdict)
 
     def _report(self, use: Use, verdict: Verdict) -> None:
-        if self._reporter is None:
+        if self._reporter is None or verdict.is_silent:
             return
         is_shared = verdict.is_counted and self.guard.counters.is_shared
         event = UsageEvent(
@@ -196,16 +221,24 @@ class SecurityMiddleware:
 
     async def _turn_away(self, scope: Scope, send: Send, use: Use, verdict: Verdict) -> None:
         if verdict.is_closed:
-            status, body, wait = 503, {"error": "the request cannot be checked now"}, 1
+            refused = Refused(503, "the request cannot be checked now", use.key_id, 1)
         elif verdict.restraint is not None and verdict.restraint.curb is Curb.BLOCK:
-            status, body, wait = 403, {"error": BLOCKED}, 0
+            refused = Refused(403, BLOCKED, verdict.restraint.key_id)
         else:
             wait = max(1, math.ceil(verdict.retry_after))
-            status, body = 429, {"error": f"this API key is slowed down; retry in {wait} seconds"}
-        extra = ((b"retry-after", str(wait).encode()),) if wait else ()
+            words = f"this API key is slowed down; retry in {wait} seconds"
+            refused = Refused(429, words, use.key_id, wait)
         if verdict.findings:  # what was refused for another reason is no use of the key
-            self._report(replace(use, status=status), verdict)
-        await _refuse(scope, send, status, body, extra)
+            self._report(replace(use, status=refused.status), verdict)
+        await self._end_here(scope, send, refused)
+
+    async def _end_here(self, scope: Scope, send: Send, refused: Refused) -> None:
+        """Answer instead of the application; a websocket is closed before it opens."""
+        if scope["type"] == "http":
+            await self._refuse(scope, send, refused)
+            return
+        reason = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": refused.words}
+        await send(reason)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
@@ -213,26 +246,16 @@ class SecurityMiddleware:
         return self._threads
 
 
-async def _refuse(
-    scope: Scope,
-    send: Send,
-    status: int,
-    body: dict[str, str],
-    extra: tuple[tuple[bytes, bytes], ...],
-) -> None:
-    """Answer instead of the application; a websocket is closed before it opens."""
-    if scope["type"] == "websocket":
-        reason = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": body["error"]}
-        await send(reason)
-        return
-    data = json.dumps(body).encode()
+async def _refuse(_: Scope, send: Send, refused: Refused) -> None:
+    data = json.dumps({"error": refused.words}).encode()
+    wait = ((b"retry-after", str(refused.wait).encode()),) if refused.wait else ()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(data)).encode()),
         (b"cache-control", b"no-store"),
-        *extra,
+        *wait,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": data})
 
 

@@ -28,8 +28,11 @@ locals {
     }
   }
   _secrets_of_application = {
-    for name, secret in var.policy.secrets : name => merge(secret, {
-      readers = [for reader in secret.readers : reader == "tests" ? "serviceAccount:${module.delivery["github"].accounts["tests"]}" : reader]
+    for name, secret in merge(local._peppers, var.policy.secrets) : name => merge(secret, {
+      readers = concat(
+        [for reader in secret.readers : reader == "tests" ? "serviceAccount:${module.delivery["github"].accounts["tests"]}" : reader],
+        [for email in values(local.accounts_of_gateway) : "serviceAccount:${email}" if contains(local._read_by_gateway, name)],
+      )
     })
   }
   secrets = merge(local._secrets_of_channels, local._secret_of_openai, local._secrets_of_application)

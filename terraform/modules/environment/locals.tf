@@ -10,6 +10,10 @@ locals {
     application = module.keys.service_account_email
   }
 
+  # Without a store of their own the counters are records, and the application follows its blocks.
+  users_of_functions  = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
+  counters_in_records = var.policy.counters == null ? local.accounts_of_application : {}
+
   counters = {
     url          = var.policy.counters == null ? module.state.records_url : "rediss://${coalesce(module.state.counters_address, "unknown.invalid")}:6379?cluster=true&iam=true"
     certificates = join("\n", module.state.counters_certificates)
@@ -25,7 +29,7 @@ locals {
 
   _services_of_blocks = {
     "apikeys.googleapis.com"                   = length(var.policy.api_keys) > 0
-    "bigquery.googleapis.com"                  = try(var.policy.billing_export.create || var.policy.billing_export.connected, false)
+    "bigquery.googleapis.com"                  = var.policy.gateway != null || try(var.policy.billing_export.create || var.policy.billing_export.connected, false)
     "cloudquotas.googleapis.com"               = length(var.policy.quotas) > 0
     "compute.googleapis.com"                   = var.policy.counters != null
     "firebase.googleapis.com"                  = var.policy.firebase != null
@@ -77,9 +81,10 @@ locals {
 
   held_services = {
     for name, target in var.policy.services : name => {
-      account  = target.account
-      holders  = local._service_holders[name]
-      location = coalesce(target.region, var.policy.region)
+      account = target.account
+      holders = local._service_holders[name]
+      # The gateway's own says that it is there: what is granted on it comes after it.
+      location = name == try(local._gateways["gateway"].name, null) ? module.gateway["gateway"].location : coalesce(target.region, var.policy.region)
     }
   }
   held_subscriptions = {

@@ -2,6 +2,7 @@
 # One environment from its policy. Everything here is Twinguard's; of the application only its
 # service account is made, and its services and subscriptions are granted on, never managed: their
 # scaling and push settings belong to the runtime, and Terraform would undo a night or a morning.
+# The gateway, where it is deployed from here, leaves its scaling to the runtime as well.
 
 module "project" {
   source = "../project"
@@ -37,13 +38,13 @@ module "state" {
   source = "../state"
 
   counters            = var.policy.counters
-  counter_users       = merge(local.accounts_of_application, { on-usage = module.functions.accounts["on-usage"] })
+  counter_users       = merge(local.accounts_of_application, local.accounts_of_gateway, { on-usage = module.functions.accounts["on-usage"] })
   labels              = local.labels
   name                = local.name
   project_id          = module.project.id
   deletion_protection = var.policy.project.protected
   region              = var.policy.region
-  users               = { for name in keys(module.functions.audiences) : name => module.functions.accounts[name] }
+  users               = merge(local.users_of_functions, local.counters_in_records, local.accounts_of_gateway)
 }
 
 module "functions" {
@@ -89,6 +90,7 @@ module "observability" {
   project_id                = module.project.id
   services                  = keys(var.policy.services)
   subscriptions             = keys(var.policy.subscriptions)
+  usage_dead_letters        = one(values(module.usage)[*].dead_letter_subscription)
 }
 
 module "budgets" {

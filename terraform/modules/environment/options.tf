@@ -13,7 +13,7 @@ module "delivery" {
   source   = "../delivery"
   for_each = var.policy.delivery == null ? {} : { github = var.policy.delivery }
 
-  acts_as         = module.functions.accounts
+  acts_as         = merge(module.functions.accounts, local.accounts_of_gateway)
   billing_account = var.policy.billing_account
   buckets         = { source = module.functions.source_bucket }
   environment     = var.policy.environment

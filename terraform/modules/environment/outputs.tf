@@ -29,6 +29,16 @@ output "functions" {
   value       = module.functions.services
 }
 
+output "gateway" {
+  description = "Address and account of the gateway; null where none is deployed from here."
+  value       = one([for gateway in values(module.gateway) : { account = gateway.account, uri = gateway.uri }])
+}
+
+output "llm_usage" {
+  description = "Topic that the gateway's usage lines go to (TWINGUARD_LLM_USAGE) and table that keeps them; null without a gateway."
+  value       = one([for usage in values(module.usage) : { table = usage.table, topic = usage.topic }])
+}
+
 output "secret_ids" {
   description = "Secrets of the application and of the channels; their values are added by a command, see terraform/README.md."
   value       = module.keys.secret_ids

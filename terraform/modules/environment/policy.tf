@@ -28,11 +28,13 @@ variable "policy" {
       key_days            = optional(number)
     }))
     gateway = optional(object({
-      tokens_per_minute   = optional(number)
-      seconds             = optional(number, 300)
-      retries             = optional(number, 2)
-      body_kilobytes      = optional(number, 4096)
-      gather_milliseconds = optional(number, 3)
+      tokens_per_minute    = optional(number)
+      seconds              = optional(number, 300)
+      lease_margin_seconds = optional(number, 30)
+      retries              = optional(number, 2)
+      body_kilobytes       = optional(number, 4096)
+      gather_milliseconds  = optional(number, 3)
+      guarded_networks     = optional(list(string), [])
       cache = optional(object({
         seconds   = optional(number, 3600)
         megabytes = optional(number, 64)
@@ -49,6 +51,15 @@ variable "policy" {
         fallbacks  = optional(list(string), [])
       })), {})
       tasks = optional(map(number), {})
+      service = optional(object({
+        name        = string
+        image       = string
+        ingress     = optional(string, "internal")
+        minimum     = optional(number, 0)
+        maximum     = optional(number, 3)
+        concurrency = optional(number, 80)
+        invokers    = optional(list(string), ["application"])
+      }))
     }))
     neo4j     = optional(object({ uri = string, user = optional(string), password = optional(string) }))
     local_llm = optional(object({ endpoint = string, model = string }))
@@ -582,12 +593,16 @@ variable "policy" {
     error_message = "environments/${var.environment}/policy.yaml: openai is missing; gateway needs its limits and its budget: add it."
   }
   validation {
-    condition     = var.policy.gateway == null ? true : alltrue([for rule in [[var.policy.gateway.tokens_per_minute == null ? 1 : var.policy.gateway.tokens_per_minute, 1, 1000000000], [var.policy.gateway.seconds, 1, 3600], [var.policy.gateway.retries, 0, 5], [var.policy.gateway.body_kilobytes, 1, 65536], [var.policy.gateway.gather_milliseconds, 0, 100], [var.policy.gateway.cache.seconds, 0, 2592000], [var.policy.gateway.cache.megabytes, 1, 4096]] : rule[0] >= rule[1] && rule[0] <= rule[2] && floor(rule[0]) == rule[0]])
-    error_message = "environments/${var.environment}/policy.yaml: gateway: tokens_per_minute is 1 to 1000000000, seconds 1 to 3600, retries 0 to 5, body_kilobytes 1 to 65536, gather_milliseconds 0 to 100, cache.seconds 0 to 2592000, cache.megabytes 1 to 4096, all whole numbers; correct them."
+    condition     = var.policy.gateway == null ? true : alltrue([for rule in [[var.policy.gateway.tokens_per_minute == null ? 1 : var.policy.gateway.tokens_per_minute, 1, 1000000000], [var.policy.gateway.seconds, 1, 3600], [var.policy.gateway.lease_margin_seconds, 1, 3600], [var.policy.gateway.retries, 0, 5], [var.policy.gateway.body_kilobytes, 1, 65536], [var.policy.gateway.gather_milliseconds, 0, 100], [var.policy.gateway.cache.seconds, 0, 2592000], [var.policy.gateway.cache.megabytes, 1, 4096]] : rule[0] >= rule[1] && rule[0] <= rule[2] && floor(rule[0]) == rule[0]])
+    error_message = "environments/${var.environment}/policy.yaml: gateway: tokens_per_minute is 1 to 1000000000, seconds and lease_margin_seconds 1 to 3600, retries 0 to 5, body_kilobytes 1 to 65536, gather_milliseconds 0 to 100, cache.seconds 0 to 2592000, cache.megabytes 1 to 4096, all whole numbers; correct them."
   }
   validation {
     condition     = var.policy.gateway == null ? true : alltrue([for name in concat(keys(var.policy.gateway.providers), keys(var.policy.gateway.tasks), [for model in values(var.policy.gateway.models) : model.provider]) : can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", name))]) && alltrue([for name in keys(var.policy.gateway.models) : can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", name))])
     error_message = "environments/${var.environment}/policy.yaml: gateway: providers and tasks are named in lower case letters, digits and hyphens, models like gpt-4; correct them."
+  }
+  validation {
+    condition     = var.policy.gateway == null ? true : alltrue([for network in var.policy.gateway.guarded_networks : try(strcontains(network, ":") || cidrhost(network, 0) == split("/", network)[0], false) && can(cidrhost(network, 0))])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.guarded_networks holds ranges that begin at their own first address; write them like 10.8.0.0/28."
   }
   validation {
     condition     = var.policy.gateway == null ? true : length(setintersection(["openai", "local", "mock"], keys(var.policy.gateway.providers))) == 0 && !contains(keys(var.policy.gateway.models), "auto")
@@ -608,5 +623,33 @@ variable "policy" {
   validation {
     condition     = var.policy.gateway == null ? true : length(var.policy.gateway.models) == 0 || alltrue([for floor in values(var.policy.gateway.tasks) : floor <= max(concat([for model in values(var.policy.gateway.models) : model.quality if !model.embeddings], [length([for model in values(var.policy.gateway.models) : model if !model.embeddings]) == 0 ? 100 : 0])...)])
     error_message = "environments/${var.environment}/policy.yaml: gateway.tasks: no model is as good as a task needs it; lower it, or add a model."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : contains([for name, target in var.policy.services : name if target.region == null || target.region == var.policy.region], var.policy.gateway.service.name)
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.name is not in services, or in another region; add it there: night and cap go by it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : can(regex("^[a-z0-9][a-z0-9.-]*(/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}$", var.policy.gateway.service.image))
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.image must be named by its digest: a tag can become another image; write REGISTRY/PATH@sha256:… as the build prints it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : contains(["internal", "load-balancer", "all"], var.policy.gateway.service.ingress)
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.ingress must be internal, load-balancer or all; correct it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : contains(range(0, 101), var.policy.gateway.service.minimum) && contains(range(1, 1001), var.policy.gateway.service.maximum) && var.policy.gateway.service.minimum <= var.policy.gateway.service.maximum && contains(range(1, 1001), var.policy.gateway.service.concurrency)
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.minimum must be from 0 to 100 and not above maximum, maximum and concurrency from 1 to 1000; correct them."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : alltrue([for who in var.policy.gateway.service.invokers : can(regex("^(application|allUsers|(serviceAccount|group|user):[^@ ]+@[^@ ]+[.][a-z]+)$", who))])
+    error_message = "environments/${var.environment}/policy.yaml: gateway.service.invokers must be application, members like group:testers@example.com, or allUsers; correct them."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : var.policy.counters != null
+    error_message = "environments/${var.environment}/policy.yaml: counters is missing; instances of gateway.service count money together: add it."
+  }
+  validation {
+    condition     = try(var.policy.gateway.service, null) == null ? true : var.policy.application != null || !contains(var.policy.gateway.service.invokers, "application")
+    error_message = "environments/${var.environment}/policy.yaml: application is missing; gateway.service.invokers speaks of it: add it, or name others."
   }
 }

@@ -11,6 +11,7 @@ locals {
       "application."        = { has = try(keys(var.raw_policy.application), []), known = try(keys(var.policy.application), []) }
       "openai."             = { has = try(keys(var.raw_policy.openai), []), known = try(keys(var.policy.openai), []) }
       "gateway."            = { has = try(keys(var.raw_policy.gateway), []), known = try(keys(var.policy.gateway), []) }
+      "gateway.service."    = { has = try(keys(var.raw_policy.gateway.service), []), known = try(keys(var.policy.gateway.service), []) }
       "gateway.cache."      = { has = try(keys(var.raw_policy.gateway.cache), []), known = try(keys(var.policy.gateway.cache), []) }
       "neo4j."              = { has = try(keys(var.raw_policy.neo4j), []), known = try(keys(var.policy.neo4j), []) }
       "local_llm."          = { has = try(keys(var.raw_policy.local_llm), []), known = try(keys(var.policy.local_llm), []) }

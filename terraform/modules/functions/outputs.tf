@@ -17,6 +17,13 @@ output "dead_letter_subscriptions" {
   value       = { for name, subscription in google_pubsub_subscription.dead_letters : name => subscription.name }
 }
 
+output "pubsub_agent" {
+  description = "Pub/Sub's own service account as a member, once it is there."
+  value       = local.pubsub
+
+  depends_on = [google_project_service_identity.pubsub]
+}
+
 output "services" {
   description = "Names of the Cloud Run services behind the functions, by function."
   value       = { for name, function in google_cloudfunctions2_function.function : name => function.name }

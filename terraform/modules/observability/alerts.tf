@@ -17,6 +17,19 @@ locals {
       what_next = "Read it with `gcloud pubsub subscriptions pull ${subscription} --limit=10`, find the reason in the function's log, remove it, publish the message to its topic again, and only then acknowledge it here."
     }
   }
+  _lost_usage = {
+    for subscription in var.usage_dead_letters[*] : "dead letters of models' usage" => {
+      severity  = "ERROR"
+      metric    = "pubsub.googleapis.com/subscription/num_undelivered_messages"
+      resource  = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${subscription}\""
+      above     = 0
+      seconds   = 60
+      aligner   = "ALIGN_MAX"
+      reducer   = "REDUCE_MAX"
+      means     = "BigQuery did not take what the gateway told of calls to models: costs, statements and a rebuilt ledger lack them. Budgets go on without."
+      what_next = "Read one with `gcloud pubsub subscriptions pull ${subscription} --limit=1`: what is no JSON was not published by the gateway, so find out who may publish. Otherwise publish them to the topic again, and only then acknowledge them here."
+    }
+  }
   _errors = {
     for entry_point, service in var.functions : "errors of ${entry_point}" => {
       severity  = "ERROR"
@@ -30,7 +43,7 @@ locals {
       what_next = "Look for the outcome `retry` and its reason in the log of ${service}: an API that does not answer heals by itself, a missing permission or setting does not. A revision that cannot start names the setting in its first line."
     }
   }
-  alerts = merge(local._dead_letters, local._errors)
+  alerts = merge(local._dead_letters, local._lost_usage, local._errors)
 }
 
 resource "google_monitoring_alert_policy" "threshold" {

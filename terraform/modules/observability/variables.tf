@@ -118,3 +118,9 @@ variable "subscriptions" {
   default     = []
   nullable    = false
 }
+
+variable "usage_dead_letters" {
+  description = "Name of the subscription that keeps usage of models that no table took; null without a gateway."
+  type        = string
+  default     = null
+}

@@ -2,89 +2,13 @@
 # What the gateway serves: refused here as the functions refuse it.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
-mock_provider "google-beta" {
-  mock_resource "google_project_service_identity" {
-    defaults = {
-      email  = "service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-      member = "serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com"
-    }
-  }
-}
+mock_provider "google-beta" {}
 
 variables {
-  bundle      = "../../../.cache/bundle"
-  environment = "staging"
-  raw_policy  = {}
-  policy = {
-    environment     = "staging"
-    project         = { id = "living-twin-staging", shared = false }
-    billing_account = "012345-567890-ABCDEF"
-    region          = "europe-west1"
-    labels          = { application = "living-twin" }
-    budget = {
-      name       = "living-twin-staging-budget"
-      amount     = 500
-      currency   = "USD"
-      thresholds = [{ percent = 75, level = "medium" }, { percent = 100, level = "critical" }]
-      forecast   = [{ percent = 100, level = "medium" }]
-      cap = {
-        enabled        = true
-        percent        = 100
-        stop_serving   = true
-        unlink_billing = false
-        release        = { reads = 2, apart_minutes = 10 }
-        rearm_percent  = 10
-      }
-    }
-    services      = { living-twin-api = { critical = true }, living-twin-worker = { critical = false } }
-    subscriptions = { living-twin-push = { critical = false } }
-    schedule = {
-      time_zone     = "Europe/Brussels"
-      night         = { at = "02:00", days = ["mon", "tue"] }
-      morning       = { at = "06:30", days = ["mon", "tue"] }
-      services      = ["living-twin-worker"]
-      subscriptions = ["living-twin-push"]
-      skip          = []
-    }
-    alerts = {
-      routes   = { low = ["email"], critical = ["email", "slack"] }
-      storm    = { messages = 10, minutes = 10 }
-      contacts = ["security@example.com"]
-      versions = {}
-    }
-    application = { account = "living-twin-staging", roles = [] }
-    secrets = {
-      openai-api-key    = { readers = ["application"] }
-      neo4j-credentials = { readers = ["application"] }
-    }
-    openai = {
-      model               = "gpt-4"
-      max_tokens          = 2000
-      temperature         = 0.7
-      requests_per_minute = 1000
-      monthly_budget      = 200
-      project             = null
-    }
-    gateway        = { models = { "gpt-4" = { quality = 90, fallbacks = ["mini"] }, mini = { quality = 60 } }, tasks = { classify = 50 } }
-    neo4j          = { uri = "neo4j://staging.neo4j.io", user = null, password = null }
-    local_llm      = null
-    emulators      = null
-    mocks          = null
-    env_file       = null
-    api_keys       = {}
-    billing_export = { project = "living-twin-prod" }
-    quotas         = {}
-    counters       = { node = "SHARED_CORE_NANO" }
-    firebase       = { auth = "limited" }
-    delivery       = { repository_id = "0", owner_id = "0", tests = "github-actions" }
-    events         = { max_age_hours = 24 }
-    retention      = { audit_days = 400, history_days = 400 }
-  }
+  service = { name = "living-twin-worker", image = "r.example.com/gateway@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
 }
 
 run "what_is_served_reaches_the_functions_with_its_defaults" {
@@ -108,6 +32,25 @@ run "an_answer_that_may_take_a_day_is_refused" {
   command = plan
   variables {
     policy = merge(var.policy, { gateway = merge(var.policy.gateway, { seconds = 86400 }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "guarded_networks_reach_the_functions" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { guarded_networks = ["10.8.0.0/28", "fd00::/64"] }) })
+  }
+  assert {
+    condition     = tolist(output.policy.gateway.guarded_networks) == tolist(["10.8.0.0/28", "fd00::/64"])
+    error_message = "The gateway must know which applications guard requests themselves."
+  }
+}
+
+run "a_guarded_network_that_is_an_address_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { guarded_networks = ["10.8.0.1/28"] }) })
   }
   expect_failures = [var.policy]
 }
@@ -156,6 +99,71 @@ run "a_task_that_no_model_is_good_enough_for_is_refused" {
   command = plan
   variables {
     policy = merge(var.policy, { gateway = merge(var.policy.gateway, { tasks = { reason = 95 } }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "a_gateway_is_deployed_only_where_the_policy_says_so" {
+  command = plan
+
+  assert {
+    condition     = output.gateway == null
+    error_message = "Without gateway.service, somebody else deploys it."
+  }
+}
+
+run "a_service_that_night_and_cap_do_not_know_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { name = "living-twin-gateway" }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_image_by_its_tag_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { image = "r.example.com/gateway:latest" }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_unknown_ingress_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { ingress = "everybody" }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "more_instances_at_least_than_at_most_are_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { minimum = 4 }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_invoker_without_a_kind_is_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, { invokers = ["somebody@example.com"] }) }) })
+  }
+  expect_failures = [var.policy]
+}
+
+run "several_instances_without_a_store_to_count_in_are_refused" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, {}) }), counters = null })
+  }
+  expect_failures = [var.policy]
+}
+
+run "an_application_that_is_not_there_calls_nothing" {
+  command = plan
+  variables {
+    policy = merge(var.policy, { gateway = merge(var.policy.gateway, { service = merge(var.service, {}) }), application = null, secrets = {}, firebase = null })
   }
   expect_failures = [var.policy]
 }

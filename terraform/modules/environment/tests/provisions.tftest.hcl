@@ -1,68 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-
 # Every rule of provisions.py, broken once. What is said is compared in tests/terraform.
 
 mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
+  source = "./tests/mocks"
 }
 
 mock_provider "google-beta" {}
-
-variables {
-  bundle      = "../../../.cache/bundle"
-  environment = "staging"
-  raw_policy  = {}
-  policy = {
-    environment     = "staging"
-    project         = { id = "living-twin-staging", shared = false }
-    billing_account = "012345-567890-ABCDEF"
-    region          = "europe-west1"
-    labels          = { application = "living-twin" }
-    budget = {
-      name       = "living-twin-staging-budget"
-      amount     = 500
-      currency   = "USD"
-      thresholds = [{ percent = 75, level = "medium" }, { percent = 100, level = "critical" }]
-      forecast   = [{ percent = 100, level = "medium" }]
-      cap = {
-        enabled        = true
-        percent        = 100
-        stop_serving   = true
-        unlink_billing = false
-        release        = { reads = 2, apart_minutes = 10 }
-        rearm_percent  = 10
-      }
-    }
-    services      = { living-twin-api = { critical = true }, living-twin-worker = { critical = false } }
-    subscriptions = { living-twin-push = { critical = false } }
-    schedule = {
-      time_zone     = "Europe/Brussels"
-      night         = { at = "02:00", days = ["mon", "tue"] }
-      morning       = { at = "06:30", days = ["mon", "tue"] }
-      services      = ["living-twin-worker"]
-      subscriptions = ["living-twin-push"]
-      skip          = []
-    }
-    alerts = {
-      routes   = { low = ["email"], critical = ["email", "slack"] }
-      storm    = { messages = 10, minutes = 10 }
-      contacts = ["security@example.com"]
-      versions = {}
-    }
-    application    = { account = "living-twin-staging", roles = [] }
-    secrets        = { openai-api-key = { readers = ["application"] } }
-    api_keys       = {}
-    billing_export = { project = "living-twin-prod" }
-    quotas         = {}
-    counters       = { node = "SHARED_CORE_NANO" }
-    firebase       = { auth = "limited" }
-    delivery       = { repository_id = "0", owner_id = "0", tests = "github-actions" }
-    events         = { max_age_hours = 24 }
-    retention      = { audit_days = 400, history_days = 400 }
-  }
-}
 
 run "a_project_created_nowhere_is_refused" {
   command = plan

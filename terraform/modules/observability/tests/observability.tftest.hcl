@@ -326,3 +326,30 @@ run "what_the_budget_reports_becomes_a_chart_by_its_status" {
     error_message = "the amount and the status must be read from the decision"
   }
 }
+
+run "an_instance_that_hears_of_no_blocks_raises_one_alert_an_hour" {
+  command = plan
+
+  assert {
+    condition = jsonencode([
+      google_monitoring_alert_policy.unheard_blocks.conditions[0].condition_matched_log[0].filter,
+      google_monitoring_alert_policy.unheard_blocks.alert_strategy[0].notification_rate_limit[0].period,
+      ]) == jsonencode([
+      "resource.type = \"cloud_run_revision\" AND jsonPayload.logger = \"twinguard\" AND jsonPayload.environment = \"staging\" AND jsonPayload.event = \"block_list_stale\"",
+      "3600s",
+    ])
+    error_message = "the line that a block list writes while it is not followed must be noticed"
+  }
+}
+
+run "usage_that_no_table_took_raises_an_alert" {
+  command = plan
+  variables {
+    usage_dead_letters = "twinguard-staging-llm-usage-dead-letters"
+  }
+
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.threshold["dead letters of models' usage"].conditions[0].condition_threshold[0].filter, "subscription_id = \"twinguard-staging-llm-usage-dead-letters\"")
+    error_message = "costs, statements and a rebuilt ledger would lack it without a word"
+  }
+}
