@@ -25,7 +25,7 @@ quoted = '$(subst ','\'',$(1))'
 costs = $(if $(SOURCE),--source $(SOURCE)) $(if $(PROJECT),--project $(PROJECT)) \
 	$(if $(MONTH),--month $(MONTH)) $(if $(JSON),--json)
 dashboard = $(if $(ENV),--env $(ENV)) $(if $(PORT),--port $(PORT)) $(if $(SOURCE),--source $(SOURCE)) \
-	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(DEPLOYED),--deployed)
+	$(if $(FINDINGS),--findings $(FINDINGS)) $(if $(BASELINES),--baselines $(BASELINES)) $(if $(DEPLOYED),--deployed)
 
 .PHONY: site running-costs
 .PHONY: keys key-issue key-rotate key-disable key-enable key-delete key-check \

@@ -159,7 +159,9 @@ def redis_answer(port: int, command: str) -> str:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Iterator[None]:
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server from when it is ready until the block ends, then end its whole group."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -172,7 +174,7 @@ def running(command: Sequence[str], log: Path, ready: Callable[[], bool]) -> Ite
         )
     try:
         _wait_until_ready(process, log, ready)
-        yield
+        yield process
     finally:
         _stop(process)
 

@@ -55,12 +55,12 @@ class BaselineKeeper:
 
     def _look_after(self, key_id: str, now: dt.datetime) -> None:
         stored = self._records.get(KIND, key_id)
-        kept = None if stored is None else _baseline(stored.value.get("learned"))
+        known = None if stored is None else _baseline(stored.value.get("learned"))
         mine = self._counters.baseline(key_id)
-        best = survivor(kept, mine)
+        best = survivor(known, mine)
         if best is None:
             return
-        if best is kept:
+        if best is known:
             self._counters.restore(key_id, best, now)
             _log.warning("%s: its baseline was lost and is put back", key_id)
             return
@@ -68,6 +68,12 @@ class BaselineKeeper:
         version = None if stored is None else stored.version
         with suppress(Conflict):  # another instance was faster
             self._records.put(KIND, key_id, {"learned": learned}, version, now + _KEPT)
+
+
+def kept(records: Records, key_id: str) -> Baseline | None:
+    """What is kept of a key: some hours behind what the counters know."""
+    stored = records.get(KIND, key_id)
+    return None if stored is None else _baseline(stored.value.get("learned"))
 
 
 def _baseline(learned: object) -> Baseline | None:

@@ -6,7 +6,6 @@ The only file of the gateway that reads the clock for people; nothing is contact
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,11 +54,12 @@ from twinguard.policy import OPENAI, Policy
 from twinguard.policy import Gateway as Block
 from twinguard.ports import Records
 from twinguard.secret_text import SecretText
+from twinguard.settled import settled
 from twinguard.web.middleware import Refused, Scope, SecurityMiddleware, Send
 from twinguard.web.opened import protected
 from twinguard.wiring import WRONG_SETTINGS, policy_from, required
 
-__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from", "settled"]
+__all__ = ["SECRETS", "Parts", "application", "offline_from", "parts_from"]
 
 SECRETS: Final = ("OPENAI_API_KEY", "TWINGUARD_KEY_PEPPER")
 """Settings whose values are cut out of every log line."""
@@ -91,12 +91,6 @@ def application() -> SecurityMiddleware:
     return found
 
 
-def settled() -> None:
-    """Take what is loaded out of garbage collection: looking through it takes milliseconds."""
-    gc.collect()
-    gc.freeze()
-
-
 def parts_from(
     policy: Policy,
     env: Mapping[str, str],
@@ -119,7 +113,7 @@ def parts_from(
     teller = Teller(usage_log or _usage_log(env))
     prices = _warmed(policy)
     blocks = not counters.startswith(MEMORY)
-    meter = Meter(ledger, prices, name, teller, _now, block.seconds, blocks=blocks)
+    meter = Meter(ledger, prices, name, teller, _now, block.lease_seconds, blocks=blocks)
     policy, providers = _providers(policy, env, block.gather_milliseconds / 1000)
     attempts = Attempts(providers, meter, block.seconds, block.retries)
     kept = env.get("TWINGUARD_CACHE", MEMORY)
@@ -180,7 +174,7 @@ def _providers(policy: Policy, env: Mapping[str, str], seconds: float) -> tuple[
             sender = Recorder(sender, records_to)
         return Gathering(sender, seconds) if seconds else sender
 
-    mock, keys = Mock(folder), KeyFiles(env)
+    mock, keys = Mock(folder if records_to is None else None), KeyFiles(env)
     providers = Providers(policy, keys.key_of, openai=_openai(env), mock=mock, through=through)
     return policy, providers
 

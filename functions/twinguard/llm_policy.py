@@ -148,6 +148,14 @@ class Gateway(Block, frozen=True, kw_only=True):
         Meta(description="Of all callers together; no limit without it."),
     ] = None
     seconds: Annotated[int, Meta(ge=1, le=3600, description="That an answer may take.")] = 300
+    lease_margin_seconds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="After the longest answer, until what a killed process held is free again.",
+        ),
+    ] = 30
     retries: Annotated[
         int, Meta(ge=0, le=5, description="At one model, before the next is asked.")
     ] = 2
@@ -174,6 +182,11 @@ class Gateway(Block, frozen=True, kw_only=True):
     service: Annotated[
         Service | None, Meta(description="Deployed by Terraform; without it, by somebody else.")
     ] = None
+
+    @property
+    def lease_seconds(self) -> int:
+        """For how long money is held for an attempt, unless it is settled or released before."""
+        return self.seconds + self.lease_margin_seconds
 
     def __post_init__(self) -> None:
         for network in self.guarded_networks:

@@ -34,10 +34,11 @@ from capped import (
     redis_running,
     through,
 )
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from twinguard.decide.ledger import Held, dollars_of, period_of
+from twinguard.decide.ledger import Held, Wanted, dollars_of, period_of
 from twinguard.llm.ledger import KeepsCount
 from twinguard.llm.ledger_memory import MemoryLedger
 
@@ -99,8 +100,11 @@ def watched(look: Callable[[], int], work: Callable[[], None]) -> int:
 
 
 def workers(way: str, port: int, callers: int, seconds: float, kills: int) -> int:
-    """Run the callers in processes; kill -9 some at random and start others for them."""
+    """Run the callers in processes; kill -9 some at random and start others for them.
+
+    Each dies at a random part of the cap: while money is spent, however fast that is."""
     chance, each = random.Random(way), callers // WORKERS
+    provider = RedisProvider(client_of(port))
     ends, done = time.monotonic() + seconds, 0
 
     def start(seed: int) -> subprocess.Popen[bytes]:
@@ -110,8 +114,9 @@ def workers(way: str, port: int, callers: int, seconds: float, kills: int) -> in
 
     running = [start(seed) for seed in range(WORKERS)]
     try:
-        while done < kills and time.monotonic() < ends - 2:
-            time.sleep(chance.uniform(0.3, 1.2))
+        for part in sorted(chance.randrange(CAP) for _ in range(kills)):
+            while sum(provider.charges().values()) < part and time.monotonic() < ends:
+                time.sleep(0.002)
             which = chance.randrange(WORKERS)
             if running[which].poll() is None:
                 running[which].kill()
@@ -135,8 +140,8 @@ def ended(seen: Seen, ledger: KeepsCount, provider: RedisProvider) -> Seen:
     seen.counted, seen.held_after = standing.spent, standing.held
     seen.charged = sum(charges.values())
     left = max(0, CAP - standing.spent)
-    all_of_it = ledger.hold("all-of-it", 1, (ENVIRONMENT,), left, LEASE)
-    one_more = ledger.hold("one-more", 1, (ENVIRONMENT,), 1, LEASE)
+    all_of_it = ledger.hold(Wanted("all-of-it", 1, (ENVIRONMENT,), left, LEASE))
+    one_more = ledger.hold(Wanted("one-more", 1, (ENVIRONMENT,), 1, LEASE))
     seen.free_after = isinstance(all_of_it, Held) and not isinstance(one_more, Held)
     if isinstance(all_of_it, Held):
         ledger.release(all_of_it)
@@ -206,32 +211,45 @@ def peer(python: Path, callers: int, seconds: float) -> Seen:
     return seen
 
 
+def _usd(nanos: int) -> str:
+    return f"{dollars_of(nanos):.9f}"
+
+
+def _over(seen: Seen) -> str:
+    return f"[{'red' if seen.over else 'green'}]{_usd(seen.over)}[/]"
+
+
+def _of_ledgers(told: Callable[[Seen], str]) -> Callable[[Seen], str]:
+    return lambda seen: told(seen) if seen.is_ledger else "-"
+
+
+ROWS: dict[str, Callable[[Seen], str]] = {
+    "callers": lambda seen: f"{seen.callers:,}",
+    "processes killed": lambda seen: str(seen.kills),
+    "charged": lambda seen: _usd(seen.charged),
+    "most at once": lambda seen: _usd(seen.most),
+    "over the cap": _over,
+    "by calls past a lease": _of_ledgers(lambda seen: _usd(seen.late)),
+    "hidden by kills": lambda seen: _usd(seen.unsettled),
+    "held after the lease": _of_ledgers(lambda seen: _usd(seen.held_after)),
+    "the rest usable again": _of_ledgers(lambda seen: "yes" if seen.free_after else "NO"),
+}
+
+
 def shown(runs: list[Seen], console: Console) -> None:
-    """One row for each run."""
-    table = Table(padding=(0, 0), title=f"A cap of {dollars_of(CAP):.2f} USD")
-    for name in ("", "callers", "kill -9", "charged", "at once, at most", "over the cap"):
-        table.add_column(name, justify="left" if not name else "right")
-    for name in ("outlasted lease", "hidden by kills", "held after lease", "all free again"):
-        table.add_column(name, justify="right")
+    """One column for each run."""
+    table = Table(title=f"A cap of {dollars_of(CAP):.2f} USD", box=box.SIMPLE_HEAD)
+    table.add_column("USD")
     for seen in runs:
-        table.add_row(
-            seen.way,
-            f"{seen.callers:,}",
-            str(seen.kills),
-            f"{dollars_of(seen.charged):.9f}",
-            f"{dollars_of(seen.most):.9f}",
-            f"[{'red' if seen.over else 'green'}]{dollars_of(seen.over):.9f}[/]",
-            f"{dollars_of(seen.late):.9f}" if seen.is_ledger else "-",
-            f"{dollars_of(seen.unsettled):.9f}",
-            f"{dollars_of(seen.held_after):.9f}" if seen.is_ledger else "-",
-            ("yes" if seen.free_after else "NO") if seen.is_ledger else "-",
-        )
+        table.add_column(seen.way, justify="right")
+    for name, told in ROWS.items():
+        table.add_row(name, *map(told, runs))
     console.print(table)
     console.print(
         f"{CANCELLED:.0%} of the clients leave before their call, {LOST:.0%} of the releases are"
-        f" lost; a lease lasts {LEASE} s.\nHidden by kills: charged by the provider, while the"
-        " worker was killed that would have settled it.\nIt is counted once the provider's log is"
-        " settled again, each attempt once: then ledger and provider agree."
+        f" lost; a lease lasts {LEASE} s.\nMost at once: spent and held. Hidden by kills: charged"
+        " while the worker was killed that would\nhave settled it; it is counted once the"
+        " provider's log is settled again, each attempt once."
     )
 
 
@@ -243,7 +261,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--peer", type=Path, help="A Python that has litellm installed.")
     wanted = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 100)
     runs = [
         in_memory(wanted.callers, wanted.seconds),
         in_redis(wanted.callers, wanted.seconds, wanted.kills),

@@ -26,11 +26,12 @@ from starlette.applications import Starlette  # noqa: E402
 from starlette.responses import HTMLResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from browser.house import STAGING, finding_line, furnish  # noqa: E402
+from browser.furniture import STAGING, finding_line, furnish  # noqa: E402
 from servers import free_port  # noqa: E402
 from twinguard.cli.costs_source import opened  # noqa: E402
 from twinguard.cli.stage import Stage  # noqa: E402
 from twinguard.pipeline import Pipeline  # noqa: E402
+from twinguard.settled import settled  # noqa: E402
 from twinguard.standins import sample_costs  # noqa: E402
 from twinguard.standins.export_files import json_lines  # noqa: E402
 from twinguard.standins.exports import Export  # noqa: E402
@@ -140,7 +141,7 @@ async def listening(folder: Path, bare: str, ours: str) -> None:
 async def listener(ours: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, _, port = ours.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    path = f"/staging/security/stream?after={FINDINGS:012d}"
+    path = f"/staging/security/stream?after={FINDINGS:012d}-{0:015d}"
     writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
     await reader.readuntil(b"retry: 2000")
     return reader, writer
@@ -200,7 +201,7 @@ def serve(what: str, folder: Path, port: int) -> None:
         one = Watched(STAGING, ports, ports.records, costs(folder), security, now, tells=True)
         one.warm()
         one.board.poll()
-        app = application({"staging": one}, site_from({}, "ada"), now)
+        app = application({"staging": one}, site_from({}, "ada"), now, settled)
         uvicorn.run(app, port=port, log_level="error", access_log=False)
 
 

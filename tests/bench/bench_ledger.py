@@ -16,7 +16,7 @@ from paired import ratios, spread
 from rich.console import Console
 from rich.table import Table
 
-from twinguard.decide.ledger import Held, Scope, ScopeKind
+from twinguard.decide.ledger import Held, Scope, ScopeKind, Wanted
 from twinguard.llm.ledger import Ledger
 from twinguard.llm.ledger_memory import MemoryLedger
 
@@ -29,7 +29,7 @@ Times = dict[str, list[float]]
 
 def held(ledger: Ledger) -> Held:
     """A hold of one nano-dollar."""
-    found = ledger.hold(f"r{next(_names)}", 1, SCOPES, 1, LEASE)
+    found = ledger.hold(Wanted(f"r{next(_names)}", 1, SCOPES, 1, LEASE))
     if not isinstance(found, Held):
         sys.exit(f"the bench's own budget is used up: {found}")
     return found

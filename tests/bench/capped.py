@@ -20,7 +20,16 @@ from typing import Any, Final, Protocol
 
 import redis
 
-from twinguard.decide.ledger import Budgets, Known, Outcome, Reason, Refused, Scope, ScopeKind
+from twinguard.decide.ledger import (
+    Budgets,
+    Known,
+    Outcome,
+    Reason,
+    Refused,
+    Scope,
+    ScopeKind,
+    Wanted,
+)
 from twinguard.llm.ledger import KeepsCount
 from twinguard.llm.ledger_redis import RedisLedger, connected
 from twinguard.redis_servers import target_of
@@ -112,7 +121,7 @@ def through(ledger: KeepsCount, provider: Provider) -> Caller:
         bound = chance.randint(1, LARGEST)
         scopes = (ENVIRONMENT, chance.choice(TENANTS))
         name = uuid.UUID(int=chance.getrandbits(128)).hex
-        answer = ledger.hold(name, 1, scopes, bound, LEASE)
+        answer = ledger.hold(Wanted(name, 1, scopes, bound, LEASE))
         if isinstance(answer, Refused):
             time.sleep(PATIENCE)
             return answer.reason is Reason.BUDGET_HELD

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
 
 from browser.axe import violations
+from browser.furniture import now
 from browser.house import ALARMING, house
 
 
@@ -72,10 +74,13 @@ def test_a_blocked_customer_key_is_unblocked(alarmed, visit):
 
     page.get_by_role("link", name="Unblock").click()
     page.get_by_label("Why").fill("the customer has a new one")
+    found = violations(page)
     page.get_by_role("button", name="Switch it on again").click()
     page.wait_for_url("**/done/**")
-    page.goto(f"{alarmed.url}/staging/security")
+    found += violations(page)
+    page.get_by_role("link", name="Security of staging").click()
 
+    assert found == []
     assert page.get_by_role("link", name="Unblock").count() == 0
     last = [one for one in trail(alarmed) if one.get("action") == "EnableKey"][-1]
     assert (last["actor"], last["detail"]) == ("ada", "the customer has a new one")
@@ -113,6 +118,50 @@ def test_a_key_held_for_theft_is_looked_into_and_unblocked(alarmed, visit, scrip
     assert (begun["actor"], begun["detail"]) == ("ada", "they moved their office")
     page.goto(f"{alarmed.url}/staging/security")
     assert page.get_by_text("CRITICAL: burst").count() == 0
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_limit_on_models_is_set_for_a_while_and_given_back(alarmed, visit, scripts):
+    page, book = visit(scripts=scripts), alarmed.staging.raising.book
+    page.goto(f"{alarmed.url}/staging/costs")
+
+    page.get_by_role("link", name="Set… the limit of environment:staging").click()
+    plan = page.locator(".plan").inner_text()
+    page.get_by_label("Limit, USD a month").fill("lots")
+    page.get_by_label("Until").fill("2d")
+    page.get_by_label("Why").fill("the launch goes on")
+    page.get_by_role("button", name="Set this limit").click()
+    mistake = page.get_by_role("alert").inner_text()
+    wrong = page.locator("[aria-invalid]").get_attribute("name")
+    found = violations(page) if scripts else []
+    kept = page.get_by_label("Why").input_value()
+    page.get_by_label("Limit, USD a month").fill("260.50")
+    page.get_by_role("button", name="Set this limit").click()
+    page.wait_for_url("**/done/**")
+    receipt = page.locator(".ask").inner_text()
+    page.get_by_role("link", name="Costs of staging").click()
+    row = page.locator("tr:has-text('environment:staging')").inner_text()
+    limits = {str(one.limit.scope): one for one in book.limits()}
+    page.get_by_role("link", name="Give back… environment:staging").click()
+    found += violations(page) if scripts else []
+    page.get_by_label("Why").fill("the launch is over")
+    page.get_by_role("button", name="Give it back").click()
+    page.wait_for_url("**/done/**")
+
+    assert "now the policy lets it spend 200.00 USD a month; 200.00 USD is spent" in plan
+    assert ("write it as 80" in mistake, wrong, found) == (True, "amount", [])
+    assert kept == "the launch goes on"
+    assert "may spend 260.50 USD until" in receipt
+    assert "at once. The operations team is told." in receipt
+    assert all(one in row for one in ("260.50", "77\u00a0%", "ada until", "the launch goes on"))
+    set_by = limits["environment:staging"]
+    assert (set_by.by, set_by.limit.nanos) == ("ada", 260_500_000_000)
+    assert set_by.limit.until - set_by.at == dt.timedelta(days=2)
+    mine = [one["action"] for one in trail(alarmed) if one.get("actor") == "ada"]
+    assert mine[-4:] == ["RaiseByHand", "SetLimit", "UnraiseByHand", "SetLimit"]
+    assert "may spend 260.50 USD" in " ".join(told(alarmed))
+    standing = alarmed.staging.raising.of_scope(set_by.limit.scope, now()).standing
+    assert standing.limit == 200_000_000_000
 
 
 def test_without_a_reason_nothing_is_done(alarmed, visit):

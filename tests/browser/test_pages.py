@@ -20,6 +20,7 @@ PAGES = {
     "rotate": "/staging/act/rotate/openai-api-key",
     "wake": "/staging/act/wake/manual",
     "lift": "/staging/act/lift/budget",
+    "raise": "/staging/act/raise/tenant:acme",
     "missing": "/staging/nothing",
 }
 
@@ -43,25 +44,31 @@ def test_every_page_is_accessible_and_fits_its_width(houses, visit, kind, scheme
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_an_incident_and_a_key_are_accessible_pages_with_evidence(houses, visit, scheme):
-    house, page = houses(ALARMING), visit(scheme=scheme)
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", "wide"), ("dark", "wide"), ("dark", "phone")]
+)
+def test_an_incident_and_a_key_are_accessible_pages_with_evidence(houses, visit, scheme, size):
+    house, page = houses(ALARMING), visit(scheme=scheme, size=size)
     page.goto(f"{house.url}/staging/security")
 
     page.get_by_role("link", name="A customer's key of acme").click()
     page.wait_for_selector("h1:has-text('A customer')")
     timeline = page.locator(".timeline").inner_text()
     incident = violations(page)
-    page.screenshot(path=SCREENS / f"incident-{scheme}.png", full_page=True)
+    page.screenshot(path=SCREENS / f"incident-{scheme}-{size}.png", full_page=True)
     page.go_back()
     page.locator("#findings a").first.click()
     page.wait_for_selector("h1:has-text('Key')")
     page.locator("summary").first.click()
+    page.screenshot(path=SCREENS / f"key-{scheme}-{size}.png", full_page=True)
+    usual = page.locator("[aria-labelledby=usual]").inner_text()
 
+    assert "07:00 to 18:00 UTC" in usual
+    assert "192.0.2.0" in usual
     assert (incident, violations(page)) == ([], [])
     assert "Told by slack" in timeline
     assert "Disable key by grace" in timeline
-    assert "requests 60s" in page.locator("dl.facts").first.inner_text()
+    assert "requests 60s" in page.locator("td dl.facts").first.inner_text()
 
 
 def test_times_are_in_the_readers_zone_and_utc_without_scripts(houses, visit):
@@ -123,10 +130,17 @@ def test_a_source_that_does_not_answer_is_said_and_the_rest_is_shown(houses, vis
     house, page = houses(BROKEN), visit()
 
     page.goto(f"{house.url}/staging/costs")
-    notice = page.get_by_role("alert").inner_text()
+    notices = page.get_by_role("alert").all_inner_texts()
+    alerts = page.get_by_role("heading", name="Alerts about costs").is_visible()
+    found = violations(page)
+    page.screenshot(path=SCREENS / "costs-broken.png", full_page=True)
     page.goto(f"{house.url}/staging/operations")
 
-    assert notice == "Not read. BigQuery does not answer; check the network"
+    assert notices == [
+        "Not read. BigQuery does not answer; check the network",
+        "Not read. Redis does not answer; check TWINGUARD_COUNTERS",
+    ]
+    assert (alerts, found, violations(page)) == (True, [], [])
     assert "BigQuery does not answer" in page.locator("#live").inner_text()
     assert page.get_by_role("heading", name="Audit trail").is_visible()
 

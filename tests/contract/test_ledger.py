@@ -44,6 +44,7 @@ from twinguard.decide.ledger import (
     ScopeKind,
     Settlement,
     Standing,
+    Wanted,
 )
 from twinguard.decide.ledger_rules import REMEMBERED
 from twinguard.errors import Misconfigured
@@ -82,7 +83,7 @@ def ledger(make):
 
 
 def taken(ledger, name, nanos, scopes=(STAGING, ACME), attempt=1, lease=LEASE):
-    return ledger.hold(name, attempt, scopes, nanos, lease)
+    return ledger.hold(Wanted(name, attempt, scopes, nanos, lease))
 
 
 def stands(ledger, scope=STAGING):
@@ -168,7 +169,7 @@ def test_names_with_colons_and_accents_stay_apart(ledger):
 )
 def test_what_makes_no_sense_is_refused_before_it_is_asked(ledger, arguments, message):
     with pytest.raises(ValueError, match=message):
-        ledger.hold(*arguments)
+        ledger.hold(Wanted(*arguments))
 
 
 # --- reasons -------------------------------------------------------------------------------------
@@ -502,7 +503,7 @@ def played(ledger, clock, steps, watch):
     for step, which, *rest in steps:
         if step == "hold":
             scopes, nanos, lease = rest
-            answer = ledger.hold(f"r{which}", 1, scopes, nanos, lease)
+            answer = ledger.hold(Wanted(f"r{which}", 1, scopes, nanos, lease))
             watch(answer)
             if isinstance(answer, Held):
                 holds[which] = answer
@@ -608,14 +609,14 @@ def test_every_key_of_redis_but_the_fixed_ones_ends_by_itself(redis_server):
 IN_A_CLUSTER = """
 import sys
 from ledgers import ACME, STAGING, nothing
-from twinguard.decide.ledger import Budgets, ScopeKind
+from twinguard.decide.ledger import Budgets, ScopeKind, Wanted
 from twinguard.llm.ledger import open_ledger
 
 budgets = Budgets({STAGING: 100}, {ScopeKind.TENANT: 50})
 ledger = open_ledger(sys.argv[1], "staging", budgets, nothing)
-ledger.settle(ledger.hold("r1", 1, (STAGING, ACME), 30, 60), 12)
-ledger.hold("r2", 1, (STAGING, ACME), 30, 60)
-refused = ledger.hold("r3", 1, (STAGING, ACME), 30, 60)
+ledger.settle(ledger.hold(Wanted("r1", 1, (STAGING, ACME), 30, 60)), 12)
+ledger.hold(Wanted("r2", 1, (STAGING, ACME), 30, 60))
+refused = ledger.hold(Wanted("r3", 1, (STAGING, ACME), 30, 60))
 print(refused.reason, refused.spent, refused.held)
 """
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 import servers
 from ledgers import ACME, nothing
-from twinguard.decide.ledger import Budgets, Held, ScopeKind
+from twinguard.decide.ledger import Budgets, Held, ScopeKind, Wanted
 from twinguard.decide.minutes import Allowance, Taken
 from twinguard.errors import Misconfigured, Unavailable
 from twinguard.llm.ledger import open_ledger
@@ -118,7 +118,7 @@ def token(monkeypatch):
 def held(url, authorities):
     name = uuid.uuid4().hex
     ledger = open_ledger(url, name, Budgets({}, {ScopeKind.TENANT: 50}), nothing, authorities)
-    return ledger.hold(name, 1, (ACME,), 30, 60)
+    return ledger.hold(Wanted(name, 1, (ACME,), 30, 60))
 
 
 def taken(url, authorities):

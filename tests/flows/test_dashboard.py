@@ -3,20 +3,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+import threading
 
 import pytest
 import requests
 
-from browser.house import ALARMING, EMPTY, SECRETS, STAGING, house, now, served
+from browser.furniture import STAGING, now
+from browser.house import ALARMING, EMPTY, SECRETS, house, served
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.customer_keys import KeyState
+from twinguard.errors import Unavailable
 from twinguard.web.dashboard.app import application
 from twinguard.web.dashboard.identity import Person
+from twinguard.web.dashboard.lately import Lately
 from twinguard.web.dashboard.site import LOOPBACK, Site
 
 READ = ("/", "/staging/costs", "/staging/operations", "/staging/security", "/development/costs")
-ACTS = ("wake/manual", "lift/budget", "rotate/openai-api-key", "enable/nobody")
+ACTS = (
+    *("wake/manual", "lift/budget", "rotate/openai-api-key", "enable/nobody"),
+    *("unblock/nobody", "raise/tenant:acme", "unraise/tenant:acme"),
+)
 
 
 class Reader:
@@ -83,6 +91,9 @@ def test_a_section_without_an_environment_leads_to_one(alarmed, section):
         "/staging/act/wake/everything",
         "/staging/act/wake/all",
         "/staging/act/rotate/nothing",
+        "/staging/act/raise/environment",
+        "/staging/act/raise/environment:ci",
+        "/staging/act/raise/acme",
         "/staging/done/7",
         "/staging/costs?month=october",
         "/staging/costs?month=1066-10",
@@ -94,7 +105,9 @@ def test_what_is_not_there_is_said_to_be_missing(alarmed, path):
     assert requests.get(alarmed.url + path, timeout=20).status_code == 404
 
 
-@pytest.mark.parametrize("act", ["wake/budget", "wake/all", "lift/night", "rotate/nothing"])
+@pytest.mark.parametrize(
+    "act", ["wake/budget", "wake/all", "lift/night", "rotate/nothing", "raise/environment:ci"]
+)
 def test_what_cannot_be_meant_is_refused_before_anything_is_written(alarmed, act):
     before = trail(alarmed)
     with requests.Session() as session:
@@ -105,7 +118,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(alarmed, act
         )
         known = session.post(
             f"{alarmed.url}/staging/act/{act}",
-            data={"reason": "a good one", "csrf": sent},
+            data={"reason": "a good one", "amount": "80", "until": "1d", "csrf": sent},
             timeout=20,
         )
 
@@ -164,6 +177,73 @@ def test_what_fails_is_audited_as_failed(tmp_path, exports):
     assert "/done/" in answer.url
     assert "failed" in answer.text
     assert (begun["actor"], begun["detail"]) == ("ada", "it leaked")
+
+
+@pytest.mark.parametrize(
+    ("amount", "until", "words"),
+    [
+        ("", "7d", "Amount is &#39;&#39;; write it as 80 or 12.50."),
+        ("-1", "7d", "write 0 to 9,007,199 USD"),
+        ("policy", "7d", "write it as 80"),
+        ("80", "", "a limit needs an end"),
+        ("80", "2020-01-01", "must be ahead"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_written(
+    alarmed, amount, until, words
+):
+    before, book = trail(alarmed), alarmed.staging.raising.book
+    limits = book.limits()
+    with requests.Session() as session:
+        session.get(f"{alarmed.url}/", timeout=20)
+        sent = alarmed.site.token(session.cookies["twinguard"], "ada")
+        answer = session.post(
+            f"{alarmed.url}/staging/act/raise/tenant:acme",
+            data={"reason": "they asked", "amount": amount, "until": until, "csrf": sent},
+            timeout=20,
+        )
+
+    assert (answer.status_code, words in answer.text) == (422, True)
+    assert (trail(alarmed), book.limits()) == (before, limits)
+
+
+def test_records_that_do_not_answer_leave_costs_and_findings_as_they_are(tmp_path, exports):
+    def read():
+        raise Unavailable("Firestore does not answer")
+
+    with house(tmp_path, ALARMING, exports) as found:
+        found.staging._records = Lately(read, dt.timedelta(seconds=10), now)
+        pages = {path: requests.get(found.url + path, timeout=20) for path in READ}
+
+    assert {path: answer.status_code for path, answer in pages.items()} == dict.fromkeys(READ, 200)
+    said = [path for path in READ if "Firestore does not answer" in pages[path].text]
+    assert said == ["/", "/staging/costs", "/staging/operations", "/staging/security"]
+    assert "Models, by key" in pages["/staging/costs"].text
+    assert "new addresses" in pages["/staging/security"].text
+    assert "Not known while the records do not answer." in pages["/staging/security"].text
+
+
+def test_a_scope_that_spent_nothing_yet_has_a_limit_too_and_no_scope_is_said_to_be_none(alarmed):
+    url = f"{alarmed.url}/staging/act/raise"
+    known = requests.get(url, params={"scope": "feature:new one"}, timeout=20)
+    unknown = requests.get(url, params={"scope": "tenat:acme"}, timeout=20)
+
+    assert known.url == f"{url}/feature%3Anew%20one"
+    assert "Set another limit for feature:new one?" in known.text
+    assert (unknown.status_code, "is no scope; write it like" in unknown.text) == (422, True)
+
+
+def test_a_server_settles_once_everything_was_read(alarmed):
+    done = threading.Event()
+    with served(application(alarmed.watched, alarmed.site, now, done.set)):
+        assert done.wait(60)
+
+
+def test_without_a_ledger_what_gateways_wrote_down_is_shown(alarmed):
+    page = requests.get(f"{alarmed.url}/development/costs", timeout=20).text
+
+    assert "what is held only the ledger knows" in page
+    assert "not known" in page
 
 
 def test_a_key_that_is_not_there_cannot_be_enabled(alarmed):

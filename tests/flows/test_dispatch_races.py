@@ -75,6 +75,7 @@ def test_two_instances_never_send_the_same_message(records, people):
 
 
 def test_eight_threads_send_one_message_each_way(records, people):
+    """BerriAI/litellm PR #32011, PR #39096: an alert by every replica, on crossings at once."""
     barrier = threading.Barrier(8)
 
     def instance(_: int) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from infirmary import DAY, HOUR, policy_of, policy_of_staging, variables, ward
 from twinguard.cli.doctor_deployed import examined
 from twinguard.decide.deployment import Fast
-from twinguard.decide.grants import ACCESSOR, BUDGETS, PUBLISHER, member
+from twinguard.decide.grants import ACCESSOR, BUDGETS, PUBLISHER, application, member
 from twinguard.decide.health import State
 from twinguard.decide.health_deployed import checks
 from twinguard.decide.ledger import Scope, period_of
@@ -277,6 +277,11 @@ def a_role_that_is_missing(here):
     here.google.plane.take(here.names.project, here.names.role("watcher"), account)
 
 
+def a_secret_that_its_reader_may_not_read(here):
+    secret = here.names.secret("openai-api-key")
+    here.google.plane.take(secret, ACCESSOR, application(here.names))
+
+
 def a_role_of_ours_that_grew(here):
     role = here.google.plane.roles[here.names.role("service_holder")]
     role["includedPermissions"].append("run.services.delete")
@@ -368,6 +373,12 @@ FAULTS = (
         "gcloud run services remove-iam-policy-binding twinguard-staging-on-budget-alert",
     ),
     (a_role_that_is_missing, "roles that are needed", "lacks twinguard_staging_watcher", APPLY),
+    (
+        a_secret_that_its_reader_may_not_read,
+        "roles that are needed",
+        "lacks secretmanager.secretAccessor on secret staging-openai-api-key",
+        APPLY,
+    ),
     (a_role_of_ours_that_grew, "roles of our own", "may also run.services.delete", APPLY),
     (a_default_account_that_is_enabled, "default accounts", "is enabled", "accounts disable"),
     (reads_that_are_not_logged, "audit log of secrets", "DATA_READ", APPLY),

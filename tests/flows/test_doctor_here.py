@@ -76,7 +76,7 @@ def test_on_a_healthy_machine_every_control_works(monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("channel", [Channel.EMAIL, Channel.SLACK])
+@pytest.mark.parametrize("channel", list(Channel))
 def test_a_muted_channel_is_heard_of(tmp_path, channel):
     with at_work(tmp_path) as (doctors, play):
         play.ears.deafen(channel, 500)

@@ -187,7 +187,7 @@ def test_cached_and_thought_tokens_are_counted_once_and_at_their_own_price(gatew
 
 
 def test_a_usage_line_holds_what_was_used_and_no_table_of_prices(gateway):
-    """BerriAI/litellm#41499: two thirds of each row were the same price entry."""
+    """BerriAI/litellm#41499, #2171, #2235, #12067, #16582: two thirds of a row were prices."""
     gateway.client().chat.completions.create(model=MODEL, messages=HELLO)
 
     (line,) = gateway.told(1)
@@ -400,7 +400,8 @@ def test_a_stolen_key_is_held_back_at_the_gateway_too(redis_server, caplog):
         assert slowed.json()["error"]["code"] == "requests_per_minute_exceeded"
 
     fields = [record.fields for record in caplog.records if hasattr(record, "fields")]
-    assert {one["key_id"] for one in fields if one.get("status") == 403} == {key_id}
+    told = {(one["key_id"], one["code"]) for one in fields if one.get("status") == 403}
+    assert told == {(key_id, "key_blocked")}
 
 
 @pytest.mark.parametrize(("on_failure", "status"), [("open", 200), ("closed", 503)])
@@ -516,7 +517,8 @@ def test_ci_is_answered_by_mocks_for_nothing():
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, stream):
     policy = replace(gateways.policy(Environment.DEVELOPMENT), mocks=Mocks(llm_responses=True))
-    fixtures = {"TWINGUARD_LLM_FIXTURES": str(tmp_path)}
+    folder = tmp_path / "made-by-the-recording"
+    fixtures = {"TWINGUARD_LLM_FIXTURES": str(folder)}
 
     def ask(gateway):
         found = gateway.client().chat.completions.create(model=MODEL, messages=HELLO, stream=stream)
@@ -530,7 +532,7 @@ def test_what_was_recorded_once_is_answered_again_without_a_provider(tmp_path, s
         assert gateway.provider.seen == []
 
     assert second == first
-    (fixture,) = tmp_path.iterdir()
+    (fixture,) = folder.iterdir()
     assert gateways.PROVIDER_KEY not in fixture.read_text()
 
 

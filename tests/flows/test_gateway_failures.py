@@ -91,7 +91,7 @@ def test_a_spent_budget_is_told_with_a_remedy_and_without_a_wait(gateway):
 
 
 def test_a_client_that_leaves_a_stream_pays_for_what_came(gateway):
-    """BerriAI/litellm#14457: what was streamed before a disconnect was never counted."""
+    """BerriAI/litellm#14457, #13245, PR #33736: what was streamed before was never counted."""
     gateway.provider.manner = Manner(apart=0.05)
     stream = gateway.client().chat.completions.create(**STREAM)
     next(stream)
@@ -156,7 +156,7 @@ def test_a_stream_that_breaks_off_is_not_tried_again_even_where_retries_are_on(r
 
 
 def test_a_provider_that_says_zero_is_believed(gateway):
-    """BerriAI/litellm#37992: an explicit zero was billed as the worst case."""
+    """BerriAI/litellm#37992, PR #36008: an explicit zero was billed as the worst case."""
     zero = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     gateway.provider.manner = Manner(usage=zero)
 
@@ -322,8 +322,20 @@ def test_a_provider_that_nobody_can_reach_costs_nothing():
         assert (standing.spent, standing.held) == (0, 0)
 
 
+def test_a_provider_that_is_away_is_told_once_and_once_when_it_is_back(gateway, caplog):
+    caplog.set_level("INFO", "twinguard.gateway")
+    gateway.provider.then(*[Manner(hang_up=True)] * 3, Manner(), Manner())
+    client = gateway.client()
+    for _ in range(5):
+        with contextlib.suppress(openai.InternalServerError):
+            client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
+
+    told = [line.message.split(":")[0] for line in caplog.records if "openai" in line.message]
+    assert told == ["openai fails", "openai answers again"]
+
+
 def test_without_counters_nothing_is_spent():
-    """Significant-Gravitas/AutoGPT#12990: a store that was away let everybody spend."""
+    """AutoGPT PR #12990, litellm-rs#836: a store that was away let everybody spend."""
     nowhere = f"redis://127.0.0.1:{servers.free_port()}/0"
     with gateways.running(settings={"TWINGUARD_COUNTERS": nowhere}) as gateway:
         with pytest.raises(openai.InternalServerError) as refused:

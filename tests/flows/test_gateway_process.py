@@ -63,11 +63,48 @@ def test_the_demo_needs_no_account_and_shows_a_key_that_works(start):
         )
         answer = client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
 
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    told = log.read_text()
+    (line,) = [line for line in told.splitlines() if "/v1/chat/completions 200" in line]
     assert answer.choices[0].message.content == "Twinguard keeps the budget."
-    (told,) = [line for line in lines if line.get("path") == "/v1/chat/completions"]
-    assert (told["status"], told["key_id"]) == (200, key.split("_")[2])
-    assert key not in "".join(map(str, lines))
+    assert f"key_id={key.split('_')[2]}" in line
+    assert "{" not in line, "the demo is for people, whoever reads along"
+    assert told.count(key) == 1
+
+
+def test_the_demos_own_commands_show_what_a_call_cost(start):
+    with contextlib.ExitStack() as stack:
+        port, log = start(stack, "-m", "twinguard.cli.gateway", "--env", "dev", "--demo")
+        text = log.read_text()
+        (key,) = re.findall(r"Bearer (ltk_test_\w+)", text)
+        (usage,) = re.findall(r"make llm-usage FILE=(\S+) BY=tenant", text)
+        ((records, named),) = re.findall(r"TWINGUARD_RECORDS=(\S+) make budgets ENV=(\S+)", text)
+        client = stack.enter_context(
+            openai.OpenAI(api_key=key, base_url=f"http://127.0.0.1:{port}/v1", max_retries=0)
+        )
+        client.chat.completions.create(model="gpt-3.5-turbo", messages=HELLO)
+        gateways.until(lambda: Path(usage).read_text(), bool)
+
+        calls = told_by("twinguard.cli.llm_usage", "--file", usage, "--by", "tenant")
+        show = ("twinguard.cli.budgets", "show", "--env", named)
+        money = gateways.until(
+            lambda: told_by(*show, TWINGUARD_RECORDS=records), lambda text: "demo" in text, 30
+        )
+
+    assert "0.000012" in calls
+    assert "tenant:demo" in money
+
+
+def told_by(module, *arguments, **settings):
+    """What a command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout
 
 
 def test_a_process_that_ends_first_settles_what_is_under_way(start, tmp_path):
@@ -218,7 +255,7 @@ def test_a_signal_is_an_orderly_end_and_what_was_made_up_is_removed(told, tmp_pa
             process.wait()
 
     text = (tmp_path / "log").read_text()
-    (usage,) = re.findall(r"Usage is written to (\S+)", text)
+    (usage,) = re.findall(r"make llm-usage FILE=(\S+)", text)
     assert process.returncode == 0
     assert "Traceback" not in text
     assert not Path(usage).parent.exists()

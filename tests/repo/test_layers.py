@@ -14,7 +14,7 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 MODULES = sorted(FUNCTIONS.rglob("*.py"))
 
 LAYERS = (
-    ("blocks", "errors", "readers", "secret_text", "words"),
+    ("blocks", "errors", "readers", "secret_text", "settled", "words"),
     ("application", "caps", "llm_policy", "protection", "provisions", "sleep", "spending"),
     ("policy",),
     ("decide",),
@@ -42,7 +42,7 @@ LAYERS = (
     ("budget_flow", "cost_flow", "key_flow", "theft_flow"),
     ("schedule_flow", "theft_lifts"),
     ("pipeline",),
-    ("waking", "wiring"),
+    ("raising", "waking", "wiring"),
     ("standins",),
     ("main", "web"),
     ("gateway_wiring",),

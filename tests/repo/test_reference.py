@@ -187,23 +187,3 @@ def test_outcomes_are_those_that_terraform_counts():
     counted = re.search(r"jsonPayload\.outcome = \((.*?)\)", logs)
 
     assert set(re.findall(r'\\"([a-z ]+)\\"', counted[1])) == reference_signals.OUTCOMES.keys()
-
-
-def test_a_refusal_has_the_code_and_status_that_a_client_gets(tmp_path):
-    folder = tmp_path / "llm"
-    folder.mkdir()
-    (folder / "a.py").write_text(
-        'raise wire.Refusal(wire.BUSY, f"{unit}_exceeded", told)\n'
-        'raise Refusal(status, "many", told)\n'
-        'return Mistake(told, "model", "model_not_found")\n'
-        'return Mistake(told, "n")\n'
-    )
-
-    found = reference_signals.refusals(tmp_path)
-
-    assert [row for row in found if row[2] == "`llm/a.py`"] == [
-        ("`many`", "-", "`llm/a.py`"),
-        ("`model_not_found`", "404", "`llm/a.py`"),
-        ("`…_exceeded`", "429", "`llm/a.py`"),
-    ]
-    assert ("`invalid_value`", "400", "`llm/wire.py`") in found

@@ -36,6 +36,7 @@ ROTATED = (
 
 @pytest.mark.parametrize("environment", set(Environment) - {Environment.LOCAL})
 def test_no_resource_keeps_a_value(workspace, environment):
+    """ncecere/terraform-provider-litellm#173, BerriAI/litellm PR #32241: keys in the state."""
     made = workspace.plan(environment.value).made
 
     assert {at for at in made if KEEPERS & set(at.split("."))} == set()

@@ -81,6 +81,7 @@ def test_spend_below_every_threshold_changes_and_tells_nothing():
 
 
 def test_a_threshold_tells_people_once_and_changes_nothing():
+    """BerriAI/litellm#3738, #27398, PR #7546: an alert with every request, or for every token."""
     world = World()
 
     deliver(world, message(380), message(381, hours=2), message(381, hours=2))

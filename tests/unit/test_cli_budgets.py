@@ -21,6 +21,7 @@ from twinguard.decide.ledger import (
     Reason,
     Scope,
     ScopeKind,
+    Wanted,
     period_of,
 )
 from twinguard.llm.ledger_book import Book
@@ -82,7 +83,7 @@ def test_json_is_exact_and_says_what_nobody_knows(book):
 
 
 def test_a_live_ledger_tells_what_is_held(ledger):
-    ledger.hold("r1", 1, (STAGING, ACME), 2 * NANOS, 60)
+    ledger.hold(Wanted("r1", 1, (STAGING, ACME), 2 * NANOS, 60))
 
     told = json.loads(run("show", "--env", "staging", "--scope", "environment", "--json"))
 
@@ -111,15 +112,15 @@ def test_a_raise_is_kept_with_who_why_and_its_end(book):
 
 
 def test_a_raise_counts_at_once_where_the_ledger_can_be_reached(ledger):
-    before = ledger.hold("r1", 1, (ACME,), 4 * NANOS, 60)
+    before = ledger.hold(Wanted("r1", 1, (ACME,), 4 * NANOS, 60))
     ledger.set_limit(Limit(ACME, 50 * NANOS, 0))
-    refused = ledger.hold("r2", 1, (ACME,), 4 * NANOS, 60)
+    refused = ledger.hold(Wanted("r2", 1, (ACME,), 4 * NANOS, 60))
     told = run(*RAISE, "--amount", "80", "--until", "12h", "--apply", "--by", "ann")
 
     assert isinstance(before, Held)
     assert refused.reason is Reason.BUDGET_SPENT
     assert "at once" in told
-    assert isinstance(ledger.hold("r3", 1, (ACME,), 4 * NANOS, 60), Held)
+    assert isinstance(ledger.hold(Wanted("r3", 1, (ACME,), 4 * NANOS, 60)), Held)
 
 
 def test_a_raise_can_be_undone_before_it_ends(book):

@@ -18,7 +18,9 @@ from typer.testing import CliRunner
 
 from servers import free_port
 from twinguard.cli import dashboard
+from twinguard.cli.baselines import write
 from twinguard.cli.processes import die_with_parent
+from twinguard.decide.threats.baseline import Baseline
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -35,6 +37,8 @@ def run(*arguments, **environ):
     [
         ((), {"TWINGUARD_RECORDS": "sqlite://"}, "TWINGUARD_RECORDS is of one environment"),
         (("--findings", "f.jsonl"), {}, "--findings is of one environment"),
+        (("--baselines", "b.jsonl"), {}, "--baselines is of one environment"),
+        (("--env", "staging", "--baselines", "/none"), {}, "/none cannot be read"),
         (("--env", "stagin"), {}, "did you mean staging?"),
         (("--env", "staging"), {"K_SERVICE": "x"}, "TWINGUARD_IAP_AUDIENCE is missing"),
         (("--env", "staging", "--findings", "."), {}, "name a file of findings"),
@@ -75,6 +79,23 @@ def test_keys_are_let_go_near_the_counters_else_by_a_deployed_function(
     assert done.exit_code == 0, done.output
     lifting = seen["staging"].lifting
     assert (lifting and lifting.topic.rpartition("twinguard-staging-")[2]) == topic
+
+
+def test_baselines_come_from_a_file_or_else_from_the_counters(tmp_path, monkeypatch):
+    seen, file = {}, tmp_path / "baselines.jsonl"
+    monkeypatch.setattr(dashboard, "application", lambda watched, *_: seen.update(watched))
+    monkeypatch.setattr(dashboard, "_serve", lambda *_, **__: None)
+    write(file, {"k1": Baseline(since=7, active=3.0)})
+    own = ("--env", "staging", "--baselines", str(file))
+    records = {"TWINGUARD_RECORDS": f"sqlite:///{tmp_path / 'r.sqlite'}"}
+
+    found = {}
+    for arguments, counters in ((own, ""), (own[:2], "memory://"), (own[:2], "")):
+        done = run(*arguments, TWINGUARD_COUNTERS=counters, **records)
+        assert done.exit_code == 0, done.output
+        found[len(found)] = seen["staging"].security.baseline("k1")
+
+    assert found == {0: Baseline(since=7, active=3.0), 1: None, 2: None}
 
 
 def test_a_port_that_is_taken_is_named(tmp_path, monkeypatch):

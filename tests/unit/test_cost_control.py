@@ -13,7 +13,7 @@ import redis
 from fakes import MemoryRecords
 from ledgers import ACME, CHAT, STAGING, Clock, made
 from twinguard import config
-from twinguard.decide.ledger import NANOS, Budgets, period_of
+from twinguard.decide.ledger import NANOS, Budgets, Wanted, period_of
 from twinguard.decide.model import Breaker
 from twinguard.decide.stops import StopReason, is_open_route
 from twinguard.errors import Misconfigured, Unavailable
@@ -60,7 +60,7 @@ class Site:
         self.journal.keep_breaker(self.journal.breaker(), Breaker())
 
     def spend(self, nanos):
-        self.ledger.settle(self.ledger.hold("r1", 1, (STAGING,), 0, 60), nanos)
+        self.ledger.settle(self.ledger.hold(Wanted("r1", 1, (STAGING,), 0, 60)), nanos)
 
     async def messages(self, path="/chat", method="GET", kind="http"):
         sent = []
@@ -129,7 +129,7 @@ def test_a_ledger_with_one_nano_dollar_left_serves():
 def test_a_budget_that_is_only_held_serves():
     """Calls under way settle or lapse by themselves: nothing is used up yet."""
     site = Site()
-    site.ledger.hold("r1", 1, (STAGING,), 100, 60)
+    site.ledger.hold(Wanted("r1", 1, (STAGING,), 100, 60))
 
     assert site.asked()[0] == 200
 

@@ -7,12 +7,15 @@ import datetime as dt
 import json
 import re
 
+import msgspec
 import pytest
 
 from fakes import MemoryRecords
 from threats import AWAY
+from twinguard.baseline_records import KIND as BASELINES
 from twinguard.decide.incidents import Incident
 from twinguard.decide.restraints import Curb
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.errors import Unavailable
 from twinguard.flow import Ports
@@ -154,7 +157,8 @@ def test_findings_of_thefts_and_of_a_file_are_one_list_in_order_of_time(tmp_path
 
 def test_a_finding_that_is_known_late_still_comes_after_those_before(tmp_path):
     here, path = Here(), tmp_path / "findings.jsonl"
-    found, file = TheftFindings(here.flow.theft_journal, fresh=0), FindingsFile(path)
+    file = FindingsFile(path)
+    found = TheftFindings(here.flow.theft_journal, file, fresh=0)
     path.write_text(line(1, NOW))
     here.steal(key="first")
     before = merged(file, found, "", 10)
@@ -167,6 +171,41 @@ def test_a_finding_that_is_known_late_still_comes_after_those_before(tmp_path):
     ids = [name for name, _ in (*before, *after)]
     assert ids == sorted(set(ids))
     assert merged(file, found, after[-1][0], 10) == ()
+
+
+def test_a_baseline_is_the_records_where_nobody_knows_a_newer_one():
+    here = Here()
+    learned, newer = Baseline(since=7, active=3.0), Baseline(since=7, active=4.0)
+    here.records.put(BASELINES, KEY, {"learned": msgspec.to_builtins(learned)}, None)
+    near = RecordedSecurity(POLICY, here.records, None, {KEY: newer}.get)
+
+    assert here.security.baseline(KEY) == learned
+    assert near.baseline(KEY) == newer
+    assert near.baseline("nobody") is None
+    assert here.security.baseline("x" * 3_000) is None
+
+
+@pytest.mark.parametrize("first", ["file", "theft", "neither"])
+def test_what_the_monitor_and_on_usage_both_found_is_listed_once(tmp_path, first):
+    here, path = Here(), tmp_path / "findings.jsonl"
+    file = FindingsFile(path)
+    found = TheftFindings(here.flow.theft_journal, file, fresh=0)
+    same = line(1, NOW).replace("k1", KEY)
+    seen = []
+
+    def look():
+        seen.extend(merged(file, found, seen[-1][0] if seen else "", 10))
+
+    steps = [lambda: path.write_text(same), here.steal]
+    for step in reversed(steps) if first == "theft" else steps:
+        step()
+        if first != "neither":
+            look()
+    path.write_text(path.read_text() + line(2, NOW))
+    look()
+
+    assert [one.key_id for _, one in seen] == [KEY, "k2"]
+    assert [name for name, _ in seen] == sorted({name for name, _ in seen})
 
 
 def test_only_so_many_of_the_newest_are_handed_out():

@@ -16,6 +16,7 @@ from twinguard import config
 from twinguard.decide import incidents
 from twinguard.decide.incidents import Incident, Mark, Receipt
 from twinguard.decide.keys import Key, KeyState, Kind, Step, Trouble
+from twinguard.decide.ledger import NANOS, Limit, Period, Scope, Standing
 from twinguard.decide.model import (
     Alert,
     AlertState,
@@ -28,19 +29,24 @@ from twinguard.decide.model import (
 )
 from twinguard.decide.spend import BudgetStand
 from twinguard.decide.storm import ChannelState
+from twinguard.decide.threats.baseline import ADDRESS, COUNTRY, DIMENSIONS, Baseline
 from twinguard.decide.threats.values import ThreatLevel
+from twinguard.llm.ledger_book import SetLimit
 from twinguard.policy import Channel, Environment, Level
 from twinguard.ports import Stored
+from twinguard.raising import Allowance
 from twinguard.reports.document import Daily
+from twinguard.web.dashboard.baseline_view import usual_of
 from twinguard.web.dashboard.budget_view import budget_bar
 from twinguard.web.dashboard.charts import month_plot, year_plot
 from twinguard.web.dashboard.health_view import controls, rotation
 from twinguard.web.dashboard.incidents_view import alert_history
 from twinguard.web.dashboard.lately import Reading
+from twinguard.web.dashboard.limits_view import environments_own, limits_panel
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import fact_in_words, incident_page, row
-from twinguard.web.dashboard.watched import RecordsSeen
+from twinguard.web.dashboard.watched import Beside, RecordsSeen
 from twinguard.web.dashboard.words import age, until
 
 POLICY = config.load(config.path_of(Environment.STAGING))
@@ -166,8 +172,11 @@ def test_a_year_has_every_day_also_those_without_costs():
 # --- health --------------------------------------------------------------------------------------
 
 
-def state_of(name: str, seen: RecordsSeen, costs=NOT_READ, policy=POLICY) -> tuple[str, str]:
-    found = next(one for one in controls(seen, costs, policy, NOW) if one.name == name)
+def state_of(
+    name: str, seen: RecordsSeen, costs=NOT_READ, policy=POLICY, limits=NOT_READ, guard=None
+) -> tuple[str, str]:
+    beside = Beside(costs, limits, guard)
+    found = next(one for one in controls(seen, beside, policy, NOW) if one.name == name)
     return found.state, found.words
 
 
@@ -176,13 +185,18 @@ def period(last: dt.datetime, **more) -> PeriodState:
 
 
 def test_what_nobody_recorded_is_unknown_and_never_well():
-    states = {one.name: one.state for one in controls(EMPTY, NOT_READ, POLICY, NOW)}
+    states = {
+        one.name: one.state
+        for one in controls(EMPTY, Beside(NOT_READ, NOT_READ, None), POLICY, NOW)
+    }
 
     assert states == {
         "Budget messages": "unknown",
         "Cost breaker": "ok",
         "Night plan": "unknown",
         "Costs": "failing",
+        "Limits on models": "failing",
+        "Key guard": "unknown",
         "Key rotation": "unknown",
         "Alert channels": "unknown",
         "Dead letters": "ok",
@@ -385,3 +399,126 @@ def test_an_age_is_said_in_one_unit(ago, words):
 def test_what_is_due_is_ahead_or_overdue():
     assert until(NOW + 3 * DAY, NOW) == "in 3 days"
     assert until(NOW - 2 * HOUR, NOW) == "overdue by 2 hours"
+
+
+# --- limits on models ----------------------------------------------------------------------------
+
+NOVEMBER = Period("2026-11")
+
+
+def allowance(scope: str, limit: int | None, spent: int, held: int = 0, set_by=None) -> Allowance:
+    whose, generation = Scope.of(scope), set_by.limit.generation if set_by else 0
+    dollars = None if limit is None else limit * NANOS
+    standing = Standing(whose, NOVEMBER, dollars, spent * NANOS, held * NANOS, generation)
+    return Allowance(standing, set_by)
+
+
+def test_limits_begin_with_the_environment_and_go_on_with_the_fullest():
+    found = limits_panel(
+        [
+            allowance("feature:chat", None, 31),
+            allowance("feature:search", None, 90),
+            allowance("model:openai/gpt-4o", None, 63),
+            allowance("tenant:acme", 50, 39, held=2),
+            allowance("tenant:globex", 0, 0),
+            allowance("environment:staging", 200, 63),
+        ],
+        NOVEMBER,
+        is_live=True,
+    )
+
+    assert [(one.scope, one.used, one.level) for one in found.rows] == [
+        ("environment:staging", "32 %", "ok"),
+        ("tenant:globex", "100 %", "over"),
+        ("tenant:acme", "82 %", "near"),
+        ("feature:search", "", ""),
+        ("feature:chat", "", ""),
+    ]
+    assert (found.month, found.resets_at) == ("November 2026", NOVEMBER.end)
+    assert (found.rows[2].held, found.rows[2].left) == ("2.00", "9.00")
+
+
+def test_an_environments_own_limit_is_picked_and_none_where_there_is_none():
+    own, other = allowance("environment:staging", 200, 63), allowance("tenant:acme", 50, 1)
+
+    assert environments_own([other, own]).used == "32 %"
+    assert environments_own([other]) is None
+    assert environments_own([allowance("environment:ci", None, 1)]) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "words"),
+    [
+        ((), "unknown", "the policy limits no model, customer or feature"),
+        ((("tenant:acme", None, 9),), "unknown", "the policy limits no model, customer or feature"),
+        ((("tenant:acme", 50, 49),), "ok", "1 limit, none is used up"),
+        (
+            (("tenant:acme", 50, 50), ("feature:chat", 9, 2)),
+            "look",
+            "used up, calls are refused: tenant:acme",
+        ),
+    ],
+)
+def test_a_limit_that_is_used_up_needs_a_look(found, state, words):
+    limits = Reading(tuple(allowance(*one) for one in found), NOW)
+
+    assert state_of("Limits on models", EMPTY, limits=limits) == (state, words)
+
+
+@pytest.mark.parametrize(
+    ("guard", "state", "words"),
+    [
+        (None, "unknown", "set TWINGUARD_COUNTERS to its store to look at it here"),
+        (Reading(2, NOW), "ok", "its store answers; 2 keys held back"),
+        (Reading(2, NOW, "Redis does not answer"), "failing", "Redis does not answer"),
+    ],
+)
+def test_the_guard_of_keys_is_only_well_while_its_store_answers(guard, state, words):
+    assert state_of("Key guard", EMPTY, guard=guard) == (state, words)
+
+
+def test_a_limit_that_a_person_set_says_who_until_when_and_why():
+    limit = Limit(Scope.of("tenant:acme"), 80 * NANOS, 3, NOW + DAY)
+    set_by = SetLimit(limit, "ann", "launch week", NOW)
+
+    panel = limits_panel([allowance("tenant:acme", 80, 47, 0, set_by)], NOVEMBER, is_live=False)
+
+    (row,) = panel.rows
+    assert (row.by, row.until, row.reason) == ("ann", NOW + DAY, "launch week")
+    assert (row.limit, row.held) == ("80.00", "not known")
+
+
+# --- baselines -----------------------------------------------------------------------------------
+
+
+def test_a_baseline_is_told_in_words_with_hours_as_spans():
+    week = [100 if hour % 24 in {8, 9, 10, 14} else 0 for hour in range(168)]
+    seen = [{} for _ in DIMENSIONS]
+    seen[ADDRESS] = {f"10.0.0.{n}": [0, 90, 9 - n] for n in range(8)}
+    seen[COUNTRY] = {"BE": [0, 90, 4]}
+    learned = Baseline(
+        since=480_000,
+        through=480_095,
+        active=40.0,
+        avg_requests_per_hour=1234.56,
+        peak_60=61.0,
+        max_concurrent_ips=2,
+        week=week,
+        seen=seen,
+    )
+
+    told = dict(usual_of(learned).facts)
+
+    assert told["requests an hour"] == "1,234.6 while it is used"
+    assert told["hours"] == "08:00 to 11:00, 14:00 to 15:00 UTC"
+    assert (
+        told["addresses"] == "10.0.0.0, 10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4, 10.0.0.5 and 2 more"
+    )
+    assert (told["countries"], told["agents"]) == ("BE", "none known")
+    assert (told["most at once"], told["known for"]) == ("2 sources", "3 days")
+    assert usual_of(learned).through == dt.datetime.fromtimestamp(480_096 * 3600, dt.UTC)
+
+
+@pytest.mark.parametrize("found", [None, Baseline(since=480_000)])
+def test_of_what_was_not_learned_nothing_is_usual(found):
+    assert usual_of(found) is None

@@ -10,18 +10,31 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 
 from fakes import MemoryRecords
 from ledgers import ACME, DECEMBER, KEY, NOON, STAGING, Clock, made, redis_ledger
-from twinguard.decide.ledger import NANOS, Budgets, Held, Limit, Outcome, Period, Reason
+from twinguard import config
+from twinguard.decide.ledger import (
+    NANOS,
+    Budgets,
+    Held,
+    Limit,
+    Outcome,
+    Period,
+    Reason,
+    Scope,
+    Wanted,
+)
 from twinguard.decide.rates import Unpriced
 from twinguard.decide.tokens import Usage, gemini, openai
 from twinguard.errors import Unavailable
+from twinguard.llm.budgets import budgets_of
 from twinguard.llm.ledger_book import Book
 from twinguard.llm.ledger_kept import KeptLedger
 from twinguard.llm.prices import Prices
-from twinguard.policy import Retention
+from twinguard.policy import Environment, Policy, Retention
 
 PRICES = Prices()
 LEASE = 60
@@ -32,7 +45,7 @@ def ledger_of(dollars, clock=None):
 
 
 def hold(ledger, name, nanos, scopes=(STAGING,)):
-    return ledger.hold(name, 1, scopes, nanos, LEASE)
+    return ledger.hold(Wanted(name, 1, scopes, nanos, LEASE))
 
 
 # 1. Look, then spend.
@@ -215,6 +228,24 @@ def test_langfuse_13792_thoughts_count_where_a_compatible_endpoint_only_has_them
     told = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 1_030}
 
     assert openai(told) == Usage(input=10, output=20, reasoning=1_000)
+
+
+# 9. Budgets that nothing enforces.
+
+
+def test_bifrost_5673_a_budget_that_is_written_is_enforced_and_one_that_is_misspelt_is_refused():
+    """The other half, routes that go past the budgets, is in flows/test_gateway_failures.py."""
+    limits = {"tenant:*": 9, "tenant:acme": 7, "feature:chat": 5, "key:k1": 3, "model:a/b": 1}
+    raw = msgspec.to_builtins(config.load(config.path_of(Environment.STAGING)))
+
+    budgets = budgets_of(msgspec.convert({**raw, "spending": {"limits": limits}}, Policy))
+
+    for name, dollars in limits.items():
+        assert budgets.limit_of(Scope.of(name)) == dollars * NANOS
+    assert budgets.limit_of(STAGING) == int(raw["openai"]["monthly_budget"]) * NANOS
+    for wrong in ({"budget": limits}, {"limits": {"tenants:acme": 7}}):
+        with pytest.raises(msgspec.ValidationError, match=r"unknown field|matching regex"):
+            msgspec.convert({**raw, "spending": wrong}, Policy)
 
 
 # 10. Limiters that never fill.

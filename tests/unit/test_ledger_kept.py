@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 import servers
 from fakes import MemoryRecords
 from ledgers import ACME, CHAT, GLOBEX, NOON, STAGING, Clock, made, redis_ledger
-from twinguard.decide.ledger import Budgets, Held, Known, Limit, Period, Reason, Scope, ScopeKind
+from twinguard.decide.ledger import (
+    Budgets,
+    Held,
+    Known,
+    Limit,
+    Period,
+    Reason,
+    Scope,
+    ScopeKind,
+    Wanted,
+)
 from twinguard.errors import Conflict, Unavailable
 from twinguard.llm.ledger_book import SCOPES_EACH, Book
 from twinguard.llm.ledger_kept import Counted, KeptLedger, rebuild
@@ -41,7 +51,7 @@ def kept(book, writer="", clock=None, budgets=BUDGETS):
 
 
 def spend(ledger, name, nanos, scopes=(STAGING, ACME)):
-    held = ledger.hold(name, 1, scopes, nanos, 60)
+    held = ledger.hold(Wanted(name, 1, scopes, nanos, 60))
     ledger.settle(held, nanos)
     return Counted(name, 1, held.period, scopes, nanos)
 
@@ -58,7 +68,7 @@ def test_what_was_settled_is_written_behind(book):
 
 def test_writing_again_changes_nothing(book):
     ledger = kept(book)
-    held = ledger.hold("r1", 1, (STAGING,), 30, 60)
+    held = ledger.hold(Wanted("r1", 1, (STAGING,), 30, 60))
     for _ in range(3):
         ledger.settle(held, 30)
         ledger.flush()
@@ -150,7 +160,7 @@ def test_a_process_that_starts_again_knows_what_was_spent(book):
     spend(first, "r1", 990)
     first.flush()
 
-    refused = kept(book).hold("r2", 1, (STAGING,), 11, 60)
+    refused = kept(book).hold(Wanted("r2", 1, (STAGING,), 11, 60))
 
     assert (refused.reason, refused.spent) == (Reason.BUDGET_SPENT, 990)
 
@@ -185,7 +195,7 @@ def test_a_ledger_takes_over_the_limits_that_people_set(book):
 
     ledger.heal(NOVEMBER)
 
-    assert ledger.hold("r1", 1, (ACME,), 6, 60).reason is Reason.TOO_LARGE
+    assert ledger.hold(Wanted("r1", 1, (ACME,), 6, 60)).reason is Reason.TOO_LARGE
 
 
 # --- begun again ---------------------------------------------------------------------------------
@@ -234,7 +244,7 @@ def test_redis_lost_in_mid_month_is_rebuilt_to_the_sum_of_usage_events(tmp_path,
         ledger = opened(first.environment["TWINGUARD_COUNTERS"], "one")
         events += [spend(ledger, f"a{n}", 10 + n) for n in range(10)]
         ledger.flush()
-        under_way = ledger.hold("under-way", 1, (STAGING, GLOBEX), 40, 60)
+        under_way = ledger.hold(Wanted("under-way", 1, (STAGING, GLOBEX), 40, 60))
         events += [spend(ledger, f"b{n}", 5) for n in range(4)]  # never written: the kill comes
     with servers.redis(tmp_path) as second:
         address = second.environment["TWINGUARD_COUNTERS"]
@@ -265,7 +275,7 @@ def test_a_redis_that_was_emptied_is_never_taken_for_a_fresh_budget(redis_server
     book.set_limit(ACME, 950, None, "ann", "pilot", NOON)
     inner._client.delete(*inner._client.keys("{twinguard:emptied}*"))
 
-    refused = ledger.hold("r2", 1, (STAGING, ACME), 101, 60)
+    refused = ledger.hold(Wanted("r2", 1, (STAGING, ACME), 101, 60))
 
     assert (refused.reason, refused.scope, refused.spent) == (Reason.BUDGET_SPENT, STAGING, 900)
     assert ledger.totals([ACME])[0].limit == 950
@@ -279,7 +289,7 @@ def test_records_that_do_not_answer_keep_an_emptied_redis_closed(redis_server):
     ledger = redis_ledger(address, BUDGETS, Clock(), down, "closed")
 
     with pytest.raises(Unavailable, match="records do not answer"):
-        ledger.hold("r1", 1, (STAGING,), 1, 60)
+        ledger.hold(Wanted("r1", 1, (STAGING,), 1, 60))
     with pytest.raises(Unavailable):
         ledger.settle(Held("r1", 1, (STAGING,), 1, NOVEMBER, NOON), 1)
 

@@ -25,7 +25,7 @@ from twinguard.llm import usage_log
 from twinguard.llm.breaker import FAILURES, OPEN_SECONDS, RESERVE, Breaker, pause
 from twinguard.llm.doorkeeper import Caller
 from twinguard.llm.ledger_memory import MemoryLedger
-from twinguard.llm.meter import LEASE_MARGIN, Call, Meter, measured
+from twinguard.llm.meter import Call, Meter, measured
 from twinguard.llm.prices import Prices
 from twinguard.llm.upstream import Upstream
 from twinguard.llm.usage_log import FileLog, Teller, TopicLog
@@ -325,9 +325,12 @@ class Tired:
         return self.now
 
 
-def metered(tired, seconds=30):
+LEASE = Gateway(seconds=30, lease_margin_seconds=12).lease_seconds
+
+
+def metered(tired):
     ledger = MemoryLedger(Budgets({Scope.of("tenant:acme"): 40_000_000}), clock=tired.clock)
-    return ledger, Meter(ledger, Prices(), "staging", tired, tired.clock, seconds, blocks=False)
+    return ledger, Meter(ledger, Prices(), "staging", tired, tired.clock, LEASE, blocks=False)
 
 
 def call(id="req_1", **body):
@@ -339,7 +342,7 @@ def call(id="req_1", **body):
 ROUTE = Route("gpt-4", "openai", "openai")
 
 
-def test_what_a_killed_process_held_is_free_half_a_minute_after_the_longest_answer():
+def test_what_a_killed_process_held_is_free_the_policys_margin_after_the_longest_answer():
     """BerriAI/litellm#27639: reservations that were never given back refused calls for ever."""
     tired = Tired()
     ledger, meter = metered(tired)
@@ -349,7 +352,10 @@ def test_what_a_killed_process_held_is_free_half_a_minute_after_the_longest_answ
             await meter.hold(call(f"killed_{number}"), 1, ROUTE)
         with pytest.raises(Refusal) as refused:
             await meter.hold(call(), 1, ROUTE)
-        tired.now += dt.timedelta(seconds=30 + LEASE_MARGIN)
+        tired.now += dt.timedelta(seconds=30 + 12 - 1)
+        with pytest.raises(Refusal):
+            await meter.hold(call("a second too early"), 1, ROUTE)
+        tired.now += dt.timedelta(seconds=1)
         return refused.value, await meter.hold(call(), 1, ROUTE)
 
     refused, attempt = asyncio.run(work())

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twinguard.decide import llm_requests
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import Endpoint
 from twinguard.llm.streams import LARGEST_EVENT, Garbled, Splitter, Watch, broken
 from twinguard.standins import openai_answers as answers
@@ -165,7 +166,7 @@ def test_data_on_several_lines_is_one_event():
 
 
 def test_a_broken_stream_ends_with_an_error_that_sdks_raise():
-    event = broken("it broke", "provider_broke_off")
+    event = broken("it broke", Code.PROVIDER_BROKE_OFF)
 
     assert json.loads(event.removeprefix(b"data: "))["error"]["code"] == "provider_broke_off"
     assert event.endswith(b"\n\n")

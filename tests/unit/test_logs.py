@@ -12,6 +12,8 @@ import sys
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twinguard import logs
 
@@ -112,6 +114,16 @@ def test_configuring_twice_logs_once():
     assert lines(stream) == [{"severity": "INFO", "message": "once", "logger": "twinguard"}]
 
 
+def test_a_terminal_hears_nothing_twice():
+    stream = Terminal()
+    logs.configure(stream=stream)
+    fields = {"event": "gateway", "path": "/v1/models", "status": 200, "ms": 2.5}
+
+    logging.getLogger("x").info("gateway: /v1/models 200", extra={"fields": fields})
+
+    assert stream.getvalue()[8:] == " INFO     gateway: /v1/models 200  ms=2.5\n"
+
+
 def test_a_terminal_gets_a_line_for_people_with_control_characters_spelled_out():
     stream = Terminal()
     logs.configure(stream=stream)
@@ -138,6 +150,10 @@ def test_a_terminal_gets_a_line_for_people_with_control_characters_spelled_out()
         (f"as AC{'0' * 32}:s3cretT0ken", f"as AC{'0' * 32}:[hidden]"),
         ("auth_token=0123456789abcdef", "auth_token=[hidden]"),
         ('{"routing_key": "R0UTINGKEY0", "dedup": 1}', '{"routing_key": "[hidden]", "dedup": 1}'),
+        ("api-key: abcdefghijklmnop, sent", "api-key: [hidden], sent"),
+        ("x-api-key: 0a1b2c", "x-api-key: [hidden]"),
+        ("api_key=overlap, version 4", "api_key=[hidden], version 4"),
+        ("password: overlap, then", "password: [hidden], then"),
         ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [hidden]"),
         ("{'authorization': 'Bearer abc.def'}", "{'authorization': '[hidden]'}"),
         ("sent Bearer eyJhbGciOi.J9.x", "sent Bearer [hidden]"),
@@ -158,10 +174,23 @@ def test_what_looks_like_a_secret_is_hidden(text, clean):
         "message 12345678901234567 of subscription living-twin-ingest-push",
         "https://run.googleapis.com/v2/projects/p/locations/l/services/living-twin-api",
         "key 3f9a…c0de at 12:30, task-force, risk-averse-people",
+        "openai-api-key: overlap, version 4; until the old key ends",
+        "openai-api-key: OpenAI's answer is none",
+        "maps-api-key: 3 keys are ended, but 1 values work on",
     ],
 )
 def test_what_people_need_to_see_stays(text):
     assert logs.Redaction().cleaned(text) == text
+
+
+@pytest.mark.parametrize(("words", "pattern"), [row[:2] for row in logs._PATTERNS])
+@given(data=st.data())
+def test_whatever_a_pattern_hides_has_one_of_the_words_that_are_looked_for_first(
+    words, pattern, data
+):
+    text = data.draw(st.from_regex(pattern))
+
+    assert any(word in text.casefold() for word in words)
 
 
 def test_a_secret_is_hidden_in_message_arguments_fields_and_tracebacks():

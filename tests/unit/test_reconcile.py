@@ -17,7 +17,7 @@ from fakes import MemoryRecords
 from ledgers import STAGING, Clock, made
 from twinguard import config, state
 from twinguard.cli import reconcile as command
-from twinguard.decide.ledger import NANOS, Budgets, Period, Scope, ScopeKind
+from twinguard.decide.ledger import NANOS, Budgets, Period, Scope, ScopeKind, Wanted
 from twinguard.decide.reconcile import family, reconciled
 from twinguard.decide.spend import Dimension, Freshness, Line
 from twinguard.errors import BadEvent, Misconfigured
@@ -71,7 +71,7 @@ def spent(records, *calls):
     for number, (day, model, nanos) in enumerate(calls):
         clock.now = dt.datetime.combine(day, dt.time(12), dt.UTC)
         scopes = (STAGING, Scope(ScopeKind.MODEL, model))
-        ledger.settle(ledger.hold(f"r{number}", 1, scopes, nanos, 60), nanos)
+        ledger.settle(ledger.hold(Wanted(f"r{number}", 1, scopes, nanos, 60)), nanos)
     ledger.flush()
     return book
 

@@ -9,22 +9,20 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from twinguard.cli.scale_output import console, print_json, say, table
-from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of
+from twinguard.decide.ledger import Limit, Period, Scope, Standing, dollars_of, usd
 from twinguard.decide.ledger_rules import worded
 from twinguard.decide.money import percent
-from twinguard.llm.ledger_book import SetLimit
 from twinguard.policy import Policy
+from twinguard.raising import Allowance, Raised
 
 __all__ = ["done", "planned", "rebuilding", "rebuilt", "say", "shown"]
 
-_CENT = 10_000_000
 _NEARLY = 90
 
 
 def shown(
     policy: Policy,
-    standings: Sequence[Standing],
-    set_by: Mapping[Scope, SetLimit],
+    found: Sequence[Allowance],
     top: int,
     now: dt.datetime,
     *,
@@ -33,35 +31,34 @@ def shown(
 ) -> None:
     """How each scope stands; what is held is known of a live ledger only."""
     if as_json:
-        rows = [_row(standing, set_by.get(standing.scope), live=live) for standing in standings]
+        rows = [_row(one, live=live) for one in found]
         print_json({"environment": policy.environment, "budgets": rows})
         return
-    period = standings[0].period
+    period = found[0].standing.period
     left = period.end - now
     title = f"Language models, {policy.environment}, {period.name}"
     made = table(title, "Whose", "Limit", "Spent", "Held", "Left", "Used", "Set by")
     notes = []
     for column in made.columns[1:6]:
         column.justify = "right"
-    for standing in standings[:top]:
-        found = set_by.get(standing.scope)
-        in_force = found is not None and found.limit.generation == standing.generation
+    for one in found[:top]:
+        standing, set_by = one.standing, one.set_by
         made.add_row(
             Text("all of it" if standing.scope.name == policy.environment else str(standing.scope)),
-            "none" if standing.limit is None else _usd(standing.limit),
-            _usd(standing.spent),
-            _usd(standing.held) if live else "?",
-            "" if standing.left is None else _usd(standing.left),
+            "none" if standing.limit is None else usd(standing.limit),
+            usd(standing.spent),
+            usd(standing.held) if live else "?",
+            "" if standing.left is None else usd(standing.left),
             _used(standing),
-            Text(found.by if found is not None and in_force else "policy"),
+            Text(set_by.by if set_by else "policy"),
         )
-        if found is not None and in_force:
-            notes.append(f"{standing.scope}: {worded(found.limit)}, {found.by}: {found.reason}")
+        if set_by:
+            notes.append(f"{standing.scope}: {worded(set_by.limit)}, {set_by.by}: {set_by.reason}")
     console().print(made)
     for note in notes:
         say(note)
-    if len(standings) > top:
-        say(f"{len(standings) - top} more; --top {len(standings)} shows all.")
+    if len(found) > top:
+        say(f"{len(found) - top} more; --top {len(found)} shows all.")
     say(f"USD. Begins anew {period.end:%Y-%m-%d %H:%M} UTC, in {left.days} days.")
 
 
@@ -69,29 +66,31 @@ def planned(
     policy: Policy, before: Standing, wanted: Limit, *, applied: bool, as_json: bool
 ) -> None:
     """What would be set."""
-    was = "no limit" if before.limit is None else f"{_usd(before.limit)} USD"
+    was = "no limit" if before.limit is None else f"{usd(before.limit)} USD"
     if as_json:
         if not applied:
             print_json({"applied": False, "scope": str(wanted.scope), "limit": worded(wanted)})
         return
     say(
         f"{'Setting' if applied else 'Plan'}: {wanted.scope} in {policy.environment}, "
-        f"{_usd(before.spent)} USD spent: {was} → {worded(wanted)}"
+        f"{usd(before.spent)} USD spent: {was} → {worded(wanted)}"
     )
     if not applied:
         say("Nothing was changed; add --apply to do it (with make: APPLY=1).")
 
 
-def done(found: SetLimit, told: str, *, at_once: bool, as_json: bool) -> None:
+def done(found: Raised, *, as_json: bool) -> None:
     """What was set, since when, and who heard of it."""
     limit = found.limit
     if as_json:
         generation = limit.generation
         document = {"applied": True, "scope": str(limit.scope), "limit": worded(limit)}
-        print_json({**document, "generation": generation, "at_once": at_once, "told": told})
+        print_json(
+            {**document, "generation": generation, "at_once": found.at_once, "told": found.told}
+        )
         return
-    since = "at once" if at_once else "once the gateways look, within a minute"
-    say(f"{limit.scope} may spend {worded(limit)}, {since}; {told}.")
+    since = "at once" if found.at_once else "once the gateways look, within a minute"
+    say(f"{limit.scope} may spend {worded(limit)}, {since}; {found.told}.")
 
 
 def rebuilding(period: Period, events: int, *, applied: bool, as_json: bool) -> None:
@@ -114,12 +113,12 @@ def rebuilt(period: Period, spent: Mapping[Scope, int], own: Scope, *, as_json: 
         return
     say(
         f"{period.name}: {len(spent):,} scopes are back; {own} has spent "
-        f"{_usd(spent.get(own, 0))} USD."
+        f"{usd(spent.get(own, 0))} USD."
     )
 
 
-def _row(standing: Standing, found: SetLimit | None, *, live: bool) -> dict[str, object]:
-    in_force = found is not None and found.limit.generation == standing.generation
+def _row(one: Allowance, *, live: bool) -> dict[str, object]:
+    standing, set_by = one.standing, one.set_by
     return {
         "scope": str(standing.scope),
         "period": standing.period.name,
@@ -128,11 +127,9 @@ def _row(standing: Standing, found: SetLimit | None, *, live: bool) -> dict[str,
         "held_nanos": standing.held if live else None,
         "left_nanos": standing.left,
         "resets_at": standing.resets_at.isoformat(),
-        "set_by": found.by if found is not None and in_force else None,
-        "reason": found.reason if found is not None and in_force else None,
-        "until": found.limit.until.isoformat()
-        if found is not None and in_force and found.limit.until
-        else None,
+        "set_by": set_by.by if set_by else None,
+        "reason": set_by.reason if set_by else None,
+        "until": set_by.limit.until.isoformat() if set_by and set_by.limit.until else None,
     }
 
 
@@ -142,9 +139,3 @@ def _used(standing: Standing) -> Text:
     used = 100 * dollars_of(standing.spent + standing.held) / dollars_of(standing.limit)
     style = "red" if standing.used_up else "yellow" if used >= _NEARLY else ""
     return Text(percent(used), style=style)
-
-
-def _usd(nanos: int) -> str:
-    """Dollars; small amounts keep the digits that tell them from nothing."""
-    digits = 2 if nanos == 0 or nanos >= _CENT else 6
-    return f"{dollars_of(nanos):,.{digits}f}"

@@ -22,14 +22,19 @@ import uvicorn
 from msgspec.structs import replace
 
 from twinguard import config, logs, wiring
+from twinguard.cli.baselines import read
 from twinguard.cli.costs_source import opened
 from twinguard.cli.deployed import settings, usage_topic
 from twinguard.cli.exits import exiting
+from twinguard.counters import Store
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.errors import Misconfigured
 from twinguard.flow import Ports
 from twinguard.places import Places
 from twinguard.policy import Environment, Policy
 from twinguard.ports import Recent
+from twinguard.raising import ledger_from
+from twinguard.settled import settled
 from twinguard.theft_flow import TheftFlow
 from twinguard.theft_lifts import Lifting, Nobody
 from twinguard.web.dashboard.app import Dashboard, application
@@ -54,6 +59,9 @@ def main(
         Path | None, typer.Option(help="Findings that api_security_monitor.py writes; needs --env.")
     ] = None,
     source: Annotated[str, typer.Option(help="Costs: a file, bigquery://; else a sample.")] = "",
+    baselines: Annotated[
+        Path | None, typer.Option(help="What `make baseline` learned; needs --env.")
+    ] = None,
     deployed: Annotated[
         bool, typer.Option("--deployed", help="Read the environments' own records in Firestore.")
     ] = False,
@@ -65,8 +73,12 @@ def main(
         environ = dict(os.environ)
         in_cloud = "K_SERVICE" in environ
         policies = _policies(env, environ)
-        if len(policies) > 1 and (findings or environ.get("TWINGUARD_RECORDS")):
-            what = "--findings" if findings else "TWINGUARD_RECORDS"
+        own = {
+            "--findings": findings,
+            "--baselines": baselines,
+            "TWINGUARD_RECORDS": environ.get("TWINGUARD_RECORDS"),
+        }
+        if len(policies) > 1 and (what := next((name for name in own if own[name]), "")):
             raise Misconfigured(f"{what} is of one environment; name it: --env (with make: ENV=)")
         if len(policies) > 1:
             environ.pop("TWINGUARD_COUNTERS", None)  # they are of one environment
@@ -76,11 +88,12 @@ def main(
                 _settings(policy, environ, deployed),
                 source,
                 findings,
+                read(baselines) if baselines else {},
                 is_deployed=deployed or in_cloud,
             )
             for policy in policies
         }
-        app = application(watched, site_from(environ, _login(in_cloud=in_cloud)), _now)
+        app = application(watched, site_from(environ, _login(in_cloud=in_cloud)), _now, settled)
         _serve(app, int(environ.get("PORT", port)) if in_cloud else port, page, in_cloud=in_cloud)
 
 
@@ -153,30 +166,39 @@ def _watched(
     found: dict[str, str],
     source: str,
     findings: Path | None,
+    learned: Mapping[str, Baseline],
     *,
     is_deployed: bool,
 ) -> Watched:
     silent = {"TWINGUARD_ALERTS_TOPIC": f"projects/{policy.project.id}/topics/nobody"}
     ports = wiring.ports_from(silent | found)
     file = FindingsFile(findings) if findings else None
+    counters = wiring.counters_from(found, Places()) if found.get("TWINGUARD_COUNTERS") else None
+    usual = learned.get if learned or counters is None else counters.baseline
     return Watched(
         policy,
         ports,
         cast("Recent", ports.records),
         _costs(policy, source),
-        RecordedSecurity(policy, ports.records, file),
+        RecordedSecurity(policy, ports.records, file, usual),
         _now,
         tells="TWINGUARD_ALERTS_TOPIC" in found,
-        lifting=_lifting(policy, ports, found, is_deployed=is_deployed),
+        lifting=_lifting(policy, ports, counters, found, is_deployed=is_deployed),
+        ledger=ledger_from(policy, ports.records, found),
+        counters=None if counters is None or counters.is_instant else counters,
     )
 
 
 def _lifting(
-    policy: Policy, ports: Ports, found: Mapping[str, str], *, is_deployed: bool
+    policy: Policy,
+    ports: Ports,
+    counters: Store | None,
+    found: Mapping[str, str],
+    *,
+    is_deployed: bool,
 ) -> Lifting | None:
     """How keys held for theft are let go: here where the counters are named, else there."""
-    if found.get("TWINGUARD_COUNTERS"):
-        counters = wiring.counters_from(found, Places())
+    if counters is not None:
         if "TWINGUARD_ALERTS_TOPIC" not in found:
             ports = replace(ports, publisher=Nobody())
         return Lifting(TheftFlow(policy, ports, counters), "")

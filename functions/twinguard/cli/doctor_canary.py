@@ -15,7 +15,7 @@ from decimal import Decimal
 from twinguard.cli.doctor_request import BLOCKED, SERVED, answered, served
 from twinguard.counters import Counters
 from twinguard.decide.health import Check, Look
-from twinguard.decide.ledger import NANOS, Held, Known, Refused
+from twinguard.decide.ledger import NANOS, Held, Known, Refused, Wanted
 from twinguard.decide.money import money
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.threats.values import NetworkKind, Place, Use
@@ -135,14 +135,14 @@ def limited(policy: Policy, ledger: Ledger, look: Look) -> Check:
     """Spend the environment's limit in a fresh ledger, and ask for one dollar more."""
     scope = environment_of(policy)
     limit = budgets_of(policy).named[scope]
-    held = ledger.hold("doctor-1", 0, (scope,), limit, 60)
+    held = ledger.hold(Wanted("doctor-1", 0, (scope,), limit, 60))
     if isinstance(held, Refused):
         return look.failed(f"nothing was spent, and yet it refuses: {held.reason}", _LIMIT)
     ledger.settle(held, limit)
     (standing,) = ledger.totals([scope])
     if standing.spent != limit:
         return look.failed(f"{_usd(limit)} were spent, it counted {_usd(standing.spent)}", _LIMIT)
-    if isinstance(more := ledger.hold("doctor-2", 0, (scope,), NANOS, 60), Held):
+    if isinstance(more := ledger.hold(Wanted("doctor-2", 0, (scope,), NANOS, 60)), Held):
         ledger.release(more)
         return look.failed("it is silent: spent, and still it refuses nobody", _LIMIT)
     return look.ok(f"{_usd(limit)} accrue, and one dollar more is refused")

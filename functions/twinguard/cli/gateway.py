@@ -26,9 +26,10 @@ from twinguard.cli.desk import Env, exiting
 from twinguard.cli.scale_output import say
 from twinguard.customer_keys import CustomerKeys, Order
 from twinguard.errors import Misconfigured
-from twinguard.gateway_wiring import SECRETS, parts_from, settled
+from twinguard.gateway_wiring import SECRETS, parts_from
 from twinguard.peppers import Peppers
 from twinguard.policy import AUTO, Policy
+from twinguard.settled import settled
 from twinguard.standins.openai_provider import OpenAIProvider
 from twinguard.web.middleware import SecurityMiddleware
 
@@ -52,7 +53,7 @@ def serve(
         listener = stack.enter_context(contextlib.closing(_bound(port)))
         policy = config.load(config.path_of(config.environment_named(env)))
         found = stack.enter_context(made_up(policy, port)) if demo else settings(policy, os.environ)
-        logs.configure([found[name] for name in SECRETS if found.get(name)])
+        logs.configure([found[name] for name in SECRETS if found.get(name)], for_people=demo)
         gateway = parts_from(policy, found).app
         say(f"The gateway of {policy.environment} listens at http://{HOST}:{port}/v1")
         settled()
@@ -93,14 +94,22 @@ def made_up(policy: Policy, port: int) -> Iterator[Mapping[str, str]]:
         records = state.open_records(found["TWINGUARD_RECORDS"])
         keys = CustomerKeys(records, policy.environment, policy.retention, peppers)
         issued = keys.issue(Order(tenant="demo"), "demo", "to try it", dt.datetime.now(dt.UTC))
-        say(f"A stand-in plays OpenAI. Usage is written to {found['TWINGUARD_LLM_USAGE']}")
-        say("Try it in another terminal:")
-        model = policy.openai.model if policy.openai is not None else AUTO
-        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
-        say(f"  curl -s http://{HOST}:{port}/v1/chat/completions \\")
-        say(f"    -H 'Authorization: Bearer {issued.raw}' -H 'Content-Type: application/json' \\")
-        say(f"    -d '{json.dumps(body)}'")
+        _shown(policy, port, issued.raw, found)
         yield found
+
+
+def _shown(policy: Policy, port: int, key: str, found: Mapping[str, str]) -> None:
+    """What to try in another terminal, and where to look afterwards."""
+    model = policy.openai.model if policy.openai is not None else AUTO
+    body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+    say("A stand-in plays OpenAI. Ask it in another terminal:\n")
+    say(f"  curl -s http://{HOST}:{port}/v1/chat/completions \\")
+    say(f"    -H 'Authorization: Bearer {key}' \\")
+    say("    -H 'Content-Type: application/json' \\")
+    say(f"    -d '{json.dumps(body)}'\n")
+    say("Then see what it cost, and who may spend what:\n")
+    say(f"  make llm-usage FILE={found['TWINGUARD_LLM_USAGE']} BY=tenant")
+    say(f"  TWINGUARD_RECORDS={found['TWINGUARD_RECORDS']} make budgets ENV={policy.environment}\n")
 
 
 def _bound(port: int) -> socket.socket:

@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from twinguard.policy import Channel
-from twinguard.standins.channels import Fault, Sinks
+from twinguard.standins.channels import Fault, HttpSink, Sinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,20 @@ class Ears:
         if channel is Channel.EMAIL:
             self._sinks.mail.refusals += ["554 5.3.0 the mail system is down"] * times
         else:
-            self._sinks.slack.fail(Fault(status=404, body="no_service"), times)
+            self._http(channel).fail(Fault(status=404, body="no_service"), times)
 
     def _arrived(self, channel: Channel) -> Sequence[Any]:
-        sinks = self._sinks
         if channel is Channel.EMAIL:
-            return tuple(sinks.mail.received)
-        http = {
+            return tuple(self._sinks.mail.received)
+        return self._http(channel).accepted
+
+    def _http(self, channel: Channel) -> HttpSink:
+        sinks = self._sinks
+        return {
             Channel.SLACK: sinks.slack,
             Channel.SMS: sinks.twilio,
             Channel.PAGERDUTY: sinks.pagerduty,
-        }
-        return http[channel].accepted
+        }[channel]
 
 
 def _mail(mail: EmailMessage) -> Heard:

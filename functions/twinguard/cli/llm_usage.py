@@ -18,10 +18,9 @@ from rich.text import Text
 from twinguard.billing.usage_log import lines_of
 from twinguard.cli.desk import AsJson, exiting
 from twinguard.cli.scale_output import console, print_json, say, table
-from twinguard.decide.ledger import dollars_of
+from twinguard.decide.ledger import dollars_of, usd
 from twinguard.errors import Misconfigured
 
-_CENT_DIGITS = 4
 app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 
 
@@ -129,8 +128,8 @@ def _print(by: str, ordered: list[tuple[str, Sums]], total: Sums) -> None:
             f"{sums.cached:,} ({sums.hit_rate:.0%})",
             f"{sums.broken:,}",
             f"{sums.tokens:,}",
-            f"{dollars_of(sums.nanos):,.{_CENT_DIGITS}f}",
-            f"{dollars_of(sums.saved):,.{_CENT_DIGITS}f}",
+            usd(sums.nanos),
+            usd(sums.saved),
         )
     console().print(made)
     say("Cost is what was paid; an answer from the cache cost nothing, and saved what it had cost.")

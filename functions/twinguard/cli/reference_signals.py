@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from twinguard.cli.markdown import NONE, table
-from twinguard.decide.ledger import Reason
-from twinguard.decide.llm_requests import Mistake
+from twinguard.cli.markdown import table
 from twinguard.errors import Misconfigured
-from twinguard.llm import wire
 
 _METRIC = re.compile(
     r'resource "google_logging_metric" .*?name += "\$\{local\.name\}-(?P<name>[a-z-]+)".*?'
@@ -74,9 +71,6 @@ def markdown(repository: Path) -> str:
             table(("event", "fields", "from"), events(functions)),
             "## Lines that say something is wrong",
             table(("level", "line", "from"), complaints(functions)),
-            "## What the gateway refuses with",
-            "[The gateway](gateway.md) says what helps; a dash: the status depends on the case.",
-            table(("code", "status", "from"), refusals(functions)),
         )
     )
 
@@ -116,28 +110,6 @@ def complaints(functions: Path) -> list[tuple[str, str, str]]:
         if re.search("[a-z]", text.replace("%s", ""))
     }
     return [(levels[level], text, f"`{place}`") for level, text, place in sorted(found)]
-
-
-def refusals(functions: Path) -> list[tuple[str, str, str]]:
-    """Code, status and file of each answer of the gateway's that is an error."""
-    usual = wire.Refusal.of(Mistake(""))
-    found = {(usual.code, str(usual.status), "llm/wire.py")}
-    found |= {(reason.value, NONE, "decide/ledger.py") for reason in Reason}
-    for place, node in nodes(functions):
-        if isinstance(node, ast.Call) and re.match(r"(decide/)?llm[/_]", place):
-            found |= {(code, status, place) for code, status in _refused(node)}
-    return [(f"`{code}`", status, f"`{place}`") for code, status, place in sorted(found)]
-
-
-def _refused(node: ast.Call) -> Iterator[tuple[str, str]]:
-    """The code and the status of what a call makes, where it is an error for a client."""
-    made = ast.unparse(node.func).rpartition(".")[2]
-    if made in {"Refusal", "Failed"} and len(node.args) > 1:
-        status = ast.unparse(node.args[0]).rpartition(".")[2]
-        yield from ((code, str(getattr(wire, status, NONE))) for code in _texts(node.args[1]))
-    elif made == "Mistake":
-        for code in (code for argument in node.args[2:] for code in _texts(argument)):
-            yield code, str(wire.Refusal.of(Mistake("", None, code)).status)
 
 
 def _calls(functions: Path) -> Iterator[tuple[str, str, str, ast.expr]]:

@@ -148,6 +148,29 @@ class Known(Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
 
 
+class Wanted(Struct, frozen=True):
+    """Money to be set aside for one attempt at a request, in all scopes or in none."""
+
+    request_id: str
+    attempt: int
+    scopes: tuple[Scope, ...]
+    nanos: int
+    lease_seconds: int
+
+    def __post_init__(self) -> None:
+        if not is_name(self.request_id):
+            raise ValueError(
+                f"request id {self.request_id!r} must have 1 to {NAME} printable characters"
+            )
+        if self.attempt < 0:
+            raise ValueError(f"attempt {self.attempt} must be zero or more")
+        if not self.scopes or len(set(self.scopes)) != len(self.scopes):
+            raise ValueError("a hold needs one scope or more, each once")
+        if self.lease_seconds < 1:
+            raise ValueError(f"a lease of {self.lease_seconds} seconds must last one or more")
+        checked_nanos(self.nanos)
+
+
 class Held(Struct, frozen=True):
     """Money that is set aside for one attempt at a request until `until`, in all of its scopes.
 
@@ -238,6 +261,19 @@ def nanos_of(dollars: Decimal) -> int:
 def dollars_of(nanos: int) -> Decimal:
     """Nano-dollars as dollars, exactly."""
     return Decimal(nanos).scaleb(-9)
+
+
+def usd(nanos: int) -> str:
+    """Dollars for people; small amounts keep the digits that tell them from nothing."""
+    digits = 2 if nanos == 0 or abs(nanos) >= NANOS // 100 else 6
+    return f"{dollars_of(nanos):,.{digits}f}"
+
+
+def checked_nanos(nanos: int) -> int:
+    """The amount, if one call may cost so much; ValueError otherwise."""
+    if not 0 <= nanos <= MOST:
+        raise ValueError(f"{nanos} nano-dollars are out of range; 0 to {MOST} can be counted")
+    return nanos
 
 
 def is_name(text: str) -> bool:

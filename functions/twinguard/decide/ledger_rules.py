@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from twinguard.decide.ledger import (
-    MOST,
-    NAME,
     Budgets,
     Limit,
     Outcome,
@@ -22,10 +20,8 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
-    dollars_of,
-    is_name,
+    usd,
 )
-from twinguard.decide.money import money
 
 PATIENCE: Final = 10
 """Seconds after which it is worth to ask again while calls under way hold the budget."""
@@ -102,31 +98,9 @@ def settled(state: State | None, held: int, nanos: int) -> Settlement:
     return Settlement(Outcome.OVER if over else Outcome.SETTLED, over)
 
 
-def checked(
-    request_id: str, attempt: int, scopes: tuple[Scope, ...], nanos: int, lease_seconds: int
-) -> None:
-    """ValueError where a hold cannot be asked for like this."""
-    if not is_name(request_id):
-        raise ValueError(f"request id {request_id!r} must have 1 to {NAME} printable characters")
-    if attempt < 0:
-        raise ValueError(f"attempt {attempt} must be zero or more")
-    if not scopes or len(set(scopes)) != len(scopes):
-        raise ValueError("a hold needs one scope or more, each once")
-    if lease_seconds < 1:
-        raise ValueError(f"a lease of {lease_seconds} seconds must last one or more")
-    checked_nanos(nanos)
-
-
-def checked_nanos(nanos: int) -> int:
-    """The amount, if one call may cost so much; ValueError otherwise."""
-    if not 0 <= nanos <= MOST:
-        raise ValueError(f"{nanos} nano-dollars are out of range; 0 to {MOST} can be counted")
-    return nanos
-
-
 def worded(limit: Limit) -> str:
     """A limit for people: `12.50 USD until 2026-12-01 00:00 UTC`."""
     if limit.nanos is None:
-        return "the policy's"
+        return "what the policy says"
     until = "" if limit.until is None else f" until {limit.until:%Y-%m-%d %H:%M} UTC"
-    return f"{money(dollars_of(limit.nanos), 'USD')}{until}"
+    return f"{usd(limit.nanos)} USD{until}"

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
+from twinguard.decide.llm_codes import Code
+
 Body: TypeAlias = "dict[str, Any]"
 """Decoded JSON from a client: anything, until it has been checked."""
 
@@ -47,7 +49,7 @@ class Mistake(Struct, frozen=True):
 
     message: str
     param: str | None = None
-    code: str | None = None
+    code: Code = Code.INVALID_VALUE
 
 
 class Asked(Struct, frozen=True, kw_only=True):
@@ -82,7 +84,7 @@ def asked(endpoint: Endpoint, body: object, size: int, longest: int) -> Asked | 
         return Mistake("the body must be a JSON object")
     model = body.get("model")
     if not isinstance(model, str) or not 1 <= len(model) <= _MODEL_LENGTH:
-        return Mistake("name a model; GET /v1/models lists them", "model", "missing_model")
+        return Mistake("name a model; GET /v1/models lists them", "model", Code.MISSING_MODEL)
     if mistake := _unbounded(endpoint, body) or _misshapen(endpoint, body):
         return mistake
     written = _written(endpoint, body, longest)
@@ -147,7 +149,7 @@ _TIERS = frozenset({None, "auto", "default"})
 def _unbounded(endpoint: Endpoint, body: Body) -> Mistake | None:
     for name, why in _REFUSED.items():
         if body.get(name):
-            return Mistake(f"{name} is not served: {why}", name, "unsupported_parameter")
+            return Mistake(f"{name} is not served: {why}", name, Code.UNSUPPORTED_PARAMETER)
     if body.get("service_tier") not in _TIERS:
         return Mistake("service_tier changes the price; leave it out", "service_tier")
     return None if endpoint is Endpoint.EMBEDDINGS else _unbounded_parts(body)
@@ -163,7 +165,9 @@ def _unbounded_parts(body: Body) -> Mistake | None:
     for part in _parts(body):
         file = part.get("file")
         if part.get("file_id") or (isinstance(file, dict) and file.get("file_id")):
-            return Mistake(f"file_id is not served: {_SHARED}", "file_id", "unsupported_parameter")
+            return Mistake(
+                f"file_id is not served: {_SHARED}", "file_id", Code.UNSUPPORTED_PARAMETER
+            )
         if part.get("type") in {"item_reference", "input_file"} and not part.get("file_data"):
             return Mistake(f"{part['type']} is not served: {_SHARED}", "input")
     return None
@@ -174,33 +178,39 @@ def _misshapen(endpoint: Endpoint, body: Body) -> Mistake | None:
     found = body.get(wanted)
     choices = body.get("n")
     mistakes = (
-        (not found, Mistake(f"{wanted} is missing", wanted, "missing_required_parameter")),
+        (not found, f"{wanted} is missing", wanted),
         (
             endpoint is Endpoint.CHAT and not isinstance(found, list),
-            Mistake("messages must be a list", "messages"),
+            "messages must be a list",
+            "messages",
         ),
-        (
-            not isinstance(found, (str, list)),
-            Mistake(f"{wanted} must be a text or a list", wanted),
-        ),
+        (not isinstance(found, (str, list)), f"{wanted} must be a text or a list", wanted),
         (
             not isinstance(body.get("stream") or False, bool),
-            Mistake("stream must be true or false", "stream"),
+            "stream must be true or false",
+            "stream",
         ),
         (
             endpoint is Endpoint.EMBEDDINGS and bool(body.get("stream")),
-            Mistake("embeddings are not streamed; leave it out", "stream"),
+            "embeddings are not streamed; leave it out",
+            "stream",
         ),
         (
             not isinstance(body.get("stream_options") or {}, dict),
-            Mistake("stream_options must be an object", "stream_options"),
+            "stream_options must be an object",
+            "stream_options",
         ),
         (
             choices is not None and not (_is_count(choices) and choices <= _CHOICES),
-            Mistake(f"n must be a whole number from 1 to {_CHOICES}", "n"),
+            f"n must be a whole number from 1 to {_CHOICES}",
+            "n",
         ),
     )
-    return next((mistake for is_wrong, mistake in mistakes if is_wrong), None)
+    for is_wrong, told, field in mistakes:
+        if is_wrong:
+            code = Code.INVALID_VALUE if found else Code.MISSING_REQUIRED_PARAMETER
+            return Mistake(told, field, code)
+    return None
 
 
 def _written(endpoint: Endpoint, body: Body, longest: int) -> int | Mistake:

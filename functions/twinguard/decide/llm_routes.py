@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import Asked, Endpoint, Mistake
 from twinguard.policy import AUTO, LOCAL, MOCK, OPENAI, Gateway, Policy, ServedModel
 
@@ -64,7 +65,7 @@ def _named(models: dict[str, ServedModel], asked: Asked) -> list[str] | Mistake:
     model = models.get(asked.model)
     if model is None:
         told = f"the model {asked.model!r} is not served here; GET /v1/models lists those that are"
-        return Mistake(told, "model", "model_not_found")
+        return Mistake(told, "model", Code.MODEL_NOT_FOUND)
     if model.embeddings is not (asked.endpoint is Endpoint.EMBEDDINGS) and model.provider != LOCAL:
         does = "makes embeddings only" if model.embeddings else "makes no embeddings"
         return Mistake(f"the model {asked.model!r} {does}; choose another", "model")

@@ -11,7 +11,7 @@ import enum
 
 from msgspec import Struct
 
-from twinguard.decide.tokens import TokenClass, Usage
+from twinguard.decide.tokens import Usage
 
 
 class Kind(enum.StrEnum):
@@ -81,7 +81,7 @@ class UsageLine(Struct, frozen=True, kw_only=True):
             "gen_ai.response.model": self.response_model,
             "gen_ai.usage.input_tokens": self.tokens.input_total,
             "gen_ai.usage.output_tokens": self.tokens.output_total,
-            "tokens": {kind.value: count for kind in TokenClass if (count := self.tokens.of(kind))},
+            "tokens": {kind.value: count for kind, count in self.tokens.each()},
             "cost_nanos": self.nanos,
             "price_version": self.price_version,
             "estimated": self.estimated,

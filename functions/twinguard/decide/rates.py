@@ -24,6 +24,7 @@ FRAME_TOKENS: Final = 64
 """What a provider's own template may add to a request."""
 
 
+_INPUTS = frozenset(TokenClass) - OUTPUTS
 _SOUND = frozenset({TokenClass.AUDIO_IN, TokenClass.AUDIO_CACHE_READ})
 
 
@@ -64,10 +65,7 @@ def cost(rate: Rate, usage: Usage, share: Decimal = Decimal(1)) -> Cost | Unpric
     """What usage costs, rounded half to even; `share` of it, as 0.5 for a batch at half price."""
     sent = usage.input_total
     exact = Decimal(0)
-    for kind in TokenClass:
-        count = usage.of(kind)
-        if not count:
-            continue
+    for kind, count in usage.each():
         price = _price(rate, kind, sent)
         if price is None:
             return Unpriced(rate.model, rate.provider, f"no price for its {kind} tokens")
@@ -92,7 +90,7 @@ def estimate(
     sent = request_bytes + FRAME_TOKENS + images * IMAGE_TOKENS
     dearest = {}
     silent = frozenset() if audio else _SOUND
-    for direction, kinds in (("in", frozenset(TokenClass) - OUTPUTS - silent), ("out", OUTPUTS)):
+    for direction, kinds in (("in", _INPUTS - silent), ("out", OUTPUTS)):
         prices = [price for kind in kinds if (price := _price(rate, kind, sent)) is not None]
         dearest[direction] = max(prices, default=None)
     if dearest["in"] is None or (max_tokens and dearest["out"] is None):

@@ -6,7 +6,8 @@ Pure. The sum of the classes is the provider's total; usage that is missing is N
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -50,25 +51,31 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     audio_out: int = 0
     image_out: int = 0
 
-    def of(self, kind: TokenClass) -> int:
-        """The tokens of one class."""
-        found: int = getattr(self, kind.value)
-        return found
+    def each(self) -> Iterator[tuple[TokenClass, int]]:
+        """The tokens of each class that has some."""
+        for kind, count in zip(TokenClass, _each(self), strict=True):
+            if count:
+                yield kind, count
 
     @property
     def input_total(self) -> int:
         """All that went in, cached or not."""
-        return sum(self.of(kind) for kind in TokenClass if kind not in OUTPUTS)
+        return sum(_in(self))
 
     @property
     def output_total(self) -> int:
         """All that came out, thoughts included."""
-        return sum(self.of(kind) for kind in OUTPUTS)
+        return sum(_out(self))
 
     @property
     def total(self) -> int:
         """The provider's total."""
         return self.input_total + self.output_total
+
+
+_each = operator.attrgetter(*(kind.value for kind in TokenClass))
+_in = operator.attrgetter(*(kind.value for kind in TokenClass if kind not in OUTPUTS))
+_out = operator.attrgetter(*(kind.value for kind in OUTPUTS))
 
 
 class _Unreadable(ValueError):

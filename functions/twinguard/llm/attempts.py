@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import sent
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Outcome
@@ -48,15 +49,18 @@ class Opened(Struct):
 class Failed(Struct):
     """An attempt without an answer: try it again, or elsewhere, or tell the client.
 
-    `body`: the provider's own words about the client's mistake."""
+    `status`, where it is not the code's own; `body`: the provider's words about a mistake."""
 
-    status: int
-    code: str
+    code: Code
     message: str
+    status: int = 0
     again: bool = False
     elsewhere: bool = False
     wait: float | None = None
     body: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.status = self.status or self.code.status
 
 
 class Attempts:
@@ -70,7 +74,7 @@ class Attempts:
         """The first answer; else how the last attempt failed."""
         number = 0
         told = "no provider answers now; try again in a moment"
-        failed = Failed(wire.UNAVAILABLE, "provider_unavailable", told, wait=OPEN_SECONDS)
+        failed = Failed(Code.PROVIDER_UNAVAILABLE, told, wait=OPEN_SECONDS)
         for route in routes:
             provider = self._providers.named(route.provider)
             if not provider.breaker.lets():
@@ -113,29 +117,24 @@ class Attempts:
                 found = await self._judged(attempt, reply, deadline)
         except NothingSent as err:
             self._meter.release(attempt)
-            provider.breaker.failed()
+            _fails(provider, str(err))
             told = f"{provider.name} cannot be reached"
-            _log.warning("%s: %s", told, err)
-            return Failed(
-                wire.BAD_GATEWAY, "provider_unreachable", told, again=True, elsewhere=True
-            )
+            return Failed(Code.PROVIDER_UNREACHABLE, told, again=True, elsewhere=True)
         except (Lost, TimeoutError) as err:
             self._broke_off(attempt, reply)
-            provider.breaker.failed()
+            _fails(provider, str(err) or "no answer in time")
             if isinstance(err, Lost):
                 told = f"{provider.name} broke off its answer"
-                return Failed(
-                    wire.BAD_GATEWAY, "provider_broke_off", told, again=True, elsewhere=True
-                )
+                return Failed(Code.PROVIDER_BROKE_OFF, told, again=True, elsewhere=True)
             told = f"{provider.name} took more than {self._seconds:g} seconds"
-            return Failed(wire.TIMEOUT, "provider_timeout", told)
+            return Failed(Code.PROVIDER_TIMEOUT, told)
         except BaseException:
             self._broke_off(attempt, reply, Outcome.LEFT)
             raise
         if isinstance(found, Failed) and found.status in UNHEALTHY:
-            provider.breaker.failed()
-        else:
-            provider.breaker.worked()
+            _fails(provider, found.message)
+        elif provider.breaker.worked():
+            _log.info("%s answers again", provider.name)
         return found
 
     async def _judged(self, attempt: Attempt, reply: Answer, deadline: float) -> Opened | Failed:
@@ -163,22 +162,28 @@ class Attempts:
         self._meter.settle(attempt, measured(attempt, None, 0, outcome))
 
 
+def _fails(provider: Provider, why: str) -> None:
+    """A provider that is away is told once, not with each request."""
+    if provider.breaker.failed():
+        _log.warning("%s fails: %s; told again once it has answered", provider.name, why)
+
+
 def _refused(reply: Answer, body: bytes, provider: str) -> Failed:
     status = reply.status
     if status in {wire.UNAUTHENTICATED, wire.FORBIDDEN}:
         # It is our key that was refused: the client can do nothing, and its words may quote it.
         _log.error("%s refuses the gateway's key (%d)", provider, status)
         told = f"{provider} refuses to serve this gateway; an operator is told"
-        return Failed(wire.BAD_GATEWAY, "provider_refused", told, elsewhere=True)
+        return Failed(Code.PROVIDER_REFUSED, told, elsewhere=True)
     if status < wire.BAD_REQUEST:
         told = f"{provider} answered {status}, which is no answer"
-        return Failed(wire.BAD_GATEWAY, "provider_answer", told, elsewhere=True)
+        return Failed(Code.PROVIDER_ANSWER, told, elsewhere=True)
     again = status in RETRIED
     told = f"{provider} answered {status}"
     return Failed(
-        status,
-        "provider_error",
+        Code.PROVIDER_ERROR,
         told,
+        status=status,
         again=again,
         elsewhere=again or provider == LOCAL,
         wait=_seconds(reply.headers.get("retry-after", "")),

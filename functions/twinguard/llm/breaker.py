@@ -40,16 +40,19 @@ class Breaker:
         self._closed_at = now + OPEN_SECONDS  # this one tries, all others wait for what it finds
         return True
 
-    def worked(self) -> None:
-        """The provider answered."""
+    def worked(self) -> bool:
+        """The provider answered; True where it had not before."""
+        is_back = self._failures > 0
         self._failures = 0
         self._retries = min(RESERVE, self._retries + SHARE)
+        return is_back
 
-    def failed(self) -> None:
-        """It did not."""
+    def failed(self) -> bool:
+        """It did not; True for the first time in a row."""
         self._failures += 1
         if self._failures >= FAILURES:
             self._closed_at = self._clock() + OPEN_SECONDS
+        return self._failures == 1
 
     def may_retry(self) -> bool:
         """Take one retry out of the budget, if one is left."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from twinguard.decide.customer_keys import CustomerKey, KeyState, Quota, Refusal
 from twinguard.decide.ledger import MOST, ScopeKind, nanos_of
 from twinguard.decide.ledger import Scope as LedgerScope
+from twinguard.decide.llm_codes import Code
 from twinguard.errors import Unavailable
 from twinguard.keyring import Keyring, Named
 from twinguard.llm import wire
@@ -60,19 +61,19 @@ class Doorkeeper:
         scheme, _, text = request.text(b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not text:
             told = "send your key as 'Authorization: Bearer KEY'"
-            raise wire.Refusal(wire.UNAUTHENTICATED, "missing_api_key", told)
+            raise wire.Refusal(Code.MISSING_API_KEY, told)
         named = await self._keyring.named(text.strip())
         key = self._key(named, request.path)
         request.key_id = key.id
         if not key.allows(scope):
             told = f"this key may not use {scope}; have one issued with that scope"
-            raise wire.Refusal(wire.FORBIDDEN, "missing_scope", told)
+            raise wire.Refusal(Code.MISSING_SCOPE, told)
         feature = UNNAMED
         if FEATURE in request.headers:
             feature = request.text(FEATURE)
             if not _FEATURE.fullmatch(feature):
                 told = "X-Twinguard-Feature: write 1 to 64 of a-z, 0-9, '.', '_' and '-', once"
-                raise wire.Refusal(wire.BAD_REQUEST, "invalid_feature", told)
+                raise wire.Refusal(Code.INVALID_FEATURE, told)
         return Caller(key.id, key.tenant, feature, key.quota)
 
     def _key(self, named: Named, path: str) -> CustomerKey:
@@ -82,7 +83,7 @@ class Doorkeeper:
             raise Unavailable("the store of keys does not answer")
         key = named.found
         if isinstance(key, Refusal) or key.state(self._clock()) is KeyState.EXPIRED:
-            raise wire.Refusal(wire.UNAUTHENTICATED, "invalid_api_key", _INVALID)
+            raise wire.Refusal(Code.INVALID_API_KEY, _INVALID)
         if self._seen.get(key.id) is not key:
             self._seen[key.id] = key
             self._budget(key)

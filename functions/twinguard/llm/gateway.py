@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import Endpoint
 from twinguard.decide.llm_routes import served
 from twinguard.decide.stops import ERROR
@@ -31,6 +32,8 @@ __all__ = ["Gateway"]
 MODELS: Final = "/v1/models"
 HEALTH: Final = "/healthz"
 _BITS = 96
+_LEFT: Final = 499
+"""In the log: the client left its stream, or before its body had come."""
 _log = logging.getLogger("twinguard.gateway")
 
 
@@ -59,27 +62,28 @@ class Gateway:
             return
         name = _name()
         started = time.perf_counter()
-        request = Request(scope, receive)
+        request, code = Request(scope, receive), ""
         try:
             status = await self._answered(request, send, name)
         except wire.Gone:
-            status = 0
+            status = _LEFT
         except Refusal as refusal:
-            status = await _refused(send, refusal, name)
+            status, code = await _refused(send, refusal, name), refusal.code
         except (Unavailable, Misconfigured) as err:
             _log.error("request %s failed: %s", name, err)
             told = "something that is needed does not answer; try again in a moment"
-            sorry = Refusal(wire.UNAVAILABLE, "unavailable", told, retry_after=5)
-            status = await _refused(send, sorry, name)
-        _tell(request.path, request.key_id, status, name, started)
+            sorry = Refusal(Code.UNAVAILABLE, told, retry_after=5)
+            status, code = await _refused(send, sorry, name), sorry.code
+        _tell(request.path, request.key_id, status, code, name, started)
 
     async def turn_away(
         self, scope: Scope, send: Send, status: int, words: str, key_id: str, wait: int
     ) -> None:
         """Refuse a request that was not let through to here, as any other."""
         name, started = _name(), time.perf_counter()
-        await _refused(send, _refusal(status, words, wait), name)
-        _tell(scope["path"], key_id, status, name, started)
+        refusal = _refusal(status, words, wait)
+        await _refused(send, refusal, name)
+        _tell(scope["path"], key_id, status, refusal.code, name, started)
 
     async def _answered(self, request: Request, send: Send, id: str) -> int:
         endpoint = self._endpoints.get(request.path)
@@ -87,7 +91,7 @@ class Gateway:
             _require(request, "POST")
             caller = await self._doorkeeper.caller(request, endpoint.scope)
             if (stop := self._upkeep.stop) is not None:
-                raise Refusal(wire.UNAVAILABLE, stop.reason, f"{ERROR}: {stop.remedy}")
+                raise Refusal(Code(stop.reason), f"{ERROR}: {stop.remedy}")
             return await self._serving.serve(endpoint, request, caller, send, id)
         if request.path == HEALTH:
             _require(request, "GET")
@@ -101,14 +105,14 @@ class Gateway:
             await wire.answer(send, wire.OK, msgspec.json.encode(found), headers)
             return wire.OK
         told = f"{request.path[:100]} is not served: every way to a model passes the budgets"
-        raise Refusal(wire.MISSING, "unknown_route", told)
+        raise Refusal(Code.UNKNOWN_ROUTE, told)
 
     def _found(self, name: str) -> Mapping[str, Any]:
         if not name:
             return {"object": "list", "data": list(self._models.values())}
         if name not in self._models:
             told = f"the model {name[:100]!r} is not served here"
-            raise Refusal(wire.MISSING, "model_not_found", told, param="model")
+            raise Refusal(Code.MODEL_NOT_FOUND, told, param="model")
         return self._models[name]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -127,7 +131,7 @@ def _name() -> str:
     return f"req_{secrets.token_hex(_BITS // 8)}"
 
 
-def _tell(path: str, key_id: str, status: int, name: str, started: float) -> None:
+def _tell(path: str, key_id: str, status: int, code: str, name: str, started: float) -> None:
     """The log line of a request."""
     if _log.isEnabledFor(logging.INFO):
         fields = {
@@ -136,22 +140,17 @@ def _tell(path: str, key_id: str, status: int, name: str, started: float) -> Non
             "key_id": key_id,
             "path": path[:100],
             "status": status,
+            "code": code,
             "ms": round(1000 * (time.perf_counter() - started), 1),
         }
-        _log.info("%s %d", path[:100], status, extra={"fields": fields})
+        _log.info("gateway: %s %d", path[:100], status, extra={"fields": fields})
 
 
 def _refusal(status: int, words: str, wait: int) -> Refusal:
     """What the guard in front refuses, in OpenAI's shape."""
-    match status:
-        case wire.FORBIDDEN:
-            return Refusal(wire.FORBIDDEN, "key_blocked", words)
-        case wire.BUSY:
-            return Refusal(wire.BUSY, "requests_per_minute_exceeded", words, retry_after=wait)
-        case wire.UNAVAILABLE:
-            return Refusal(wire.UNAVAILABLE, "unavailable", words, retry_after=wait)
-        case _:
-            return Refusal(wire.BAD_REQUEST, "several_keys", words)
+    codes = (Code.KEY_BLOCKED, Code.REQUESTS_PER_MINUTE_EXCEEDED, Code.UNAVAILABLE)
+    code = next((code for code in codes if code.status == status), Code.SEVERAL_KEYS)
+    return Refusal(code, words, retry_after=wait or None)
 
 
 async def _refused(send: Send, refusal: Refusal, name: str) -> int:
@@ -163,7 +162,7 @@ async def _refused(send: Send, refusal: Refusal, name: str) -> int:
 def _require(request: Request, method: str) -> None:
     if request.method != method:
         told = f"{request.path} is for {method}"
-        raise Refusal(wire.NOT_ALLOWED, "method_not_allowed", told)
+        raise Refusal(Code.METHOD_NOT_ALLOWED, told)
 
 
 def _listed(policy: Policy) -> dict[str, Mapping[str, Any]]:

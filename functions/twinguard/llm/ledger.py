@@ -18,6 +18,7 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
+    Wanted,
 )
 from twinguard.errors import Misconfigured
 from twinguard.redis_servers import FORMS, target_of
@@ -30,14 +31,7 @@ class Ledger(Protocol):
 
     Raises Unavailable where the store does not answer: the caller's policy says what that means."""
 
-    def hold(
-        self,
-        request_id: str,
-        attempt: int,
-        scopes: tuple[Scope, ...],
-        nanos: int,
-        lease_seconds: int,
-    ) -> Held | Refused:
+    def hold(self, wanted: Wanted) -> Held | Refused:
         """Set money aside in all scopes or in none, for as long as the lease lasts at most.
 
         Asked again for an attempt that is held, it gives the same answer."""

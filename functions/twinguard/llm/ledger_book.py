@@ -154,7 +154,7 @@ class Book:
     @contextmanager
     def _audited(self, found: SetLimit, before: Limit | None, now: dt.datetime) -> Iterator[None]:
         until = now + dt.timedelta(days=self._retention.audit_days)
-        was = "the policy's" if before is None or before.nanos is None else rules.worded(before)
+        was = rules.worded(before or Limit(found.limit.scope, None, 0))
         begun: dict[str, Json] = {
             "phase": "begun",
             "at": now.isoformat(),

@@ -22,6 +22,7 @@ from twinguard.decide.ledger import (
     ScopeKind,
     Settlement,
     Standing,
+    Wanted,
 )
 from twinguard.llm.ledger import KeepsCount
 from twinguard.llm.ledger_book import Book, Sums, total_of
@@ -49,16 +50,9 @@ class KeptLedger:
         self._kept: dict[Period, tuple[Sums, Sums]] = {}
         self._counting, self._writing = threading.Lock(), threading.Lock()
 
-    def hold(
-        self,
-        request_id: str,
-        attempt: int,
-        scopes: tuple[Scope, ...],
-        nanos: int,
-        lease_seconds: int,
-    ) -> Held | Refused:
+    def hold(self, wanted: Wanted) -> Held | Refused:
         """Set money aside in all scopes or in none."""
-        return self._inner.hold(request_id, attempt, scopes, nanos, lease_seconds)
+        return self._inner.hold(wanted)
 
     def settle(self, held: Held, nanos: int) -> Settlement:
         """Count what the call really cost, once, and remember to write it down."""

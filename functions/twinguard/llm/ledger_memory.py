@@ -26,6 +26,8 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
+    Wanted,
+    checked_nanos,
     period_of,
 )
 from twinguard.decide.ledger_rules import State
@@ -70,38 +72,30 @@ class MemoryLedger:
         self._ended: list[tuple[dt.datetime, str, int]] = []
         self._lock = threading.Lock()
 
-    def hold(
-        self,
-        request_id: str,
-        attempt: int,
-        scopes: tuple[Scope, ...],
-        nanos: int,
-        lease_seconds: int,
-    ) -> Held | Refused:
+    def hold(self, wanted: Wanted) -> Held | Refused:
         """Set money aside in all scopes or in none."""
-        rules.checked(request_id, attempt, scopes, nanos, lease_seconds)
         with self._lock:
             now = self._swept()
-            period, key = period_of(now), (request_id, attempt)
-            standings = [self._standing(scope, period, now) for scope in scopes]
+            period, key = period_of(now), (wanted.request_id, wanted.attempt)
+            standings = [self._standing(scope, period, now) for scope in wanted.scopes]
             known = self._entries.get(key)
             if known is not None and known.state is State.HELD:
                 return known.held
             if known is not None and known.state is not State.EXPIRED:
                 return rules.refused(standings[0], Reason.FINISHED, 0)
-            if refused := rules.refusal(standings, nanos, self._patience(now)):
+            if refused := rules.refusal(standings, wanted.nanos, self._patience(now)):
                 return refused
-            until = now + dt.timedelta(seconds=lease_seconds)
-            held = Held(request_id, attempt, scopes, nanos, period, until)
-            for scope in scopes:
-                self._held[period, scope] += nanos
+            until = now + dt.timedelta(seconds=wanted.lease_seconds)
+            held = Held(*key, wanted.scopes, wanted.nanos, period, until)
+            for scope in wanted.scopes:
+                self._held[period, scope] += wanted.nanos
             self._entries[key] = _Entry(held)
             heapq.heappush(self._leases, (until, *key))
             return held
 
     def settle(self, held: Held, nanos: int) -> Settlement:
         """Count what the call really cost, once."""
-        rules.checked_nanos(nanos)
+        checked_nanos(nanos)
         with self._lock:
             now = self._swept()
             entry = self._entries.get((held.request_id, held.attempt))

@@ -25,6 +25,8 @@ from twinguard.decide.ledger import (
     Scope,
     Settlement,
     Standing,
+    Wanted,
+    checked_nanos,
     period_of,
 )
 from twinguard.decide.ledger_rules import State
@@ -96,37 +98,32 @@ class RedisLedger:
         self._fixed = [f"{self._tag}:{name}" for name in ("ledger", "leases", "limits")]
         self._period = period_of(_EPOCH)
 
-    def hold(
-        self,
-        request_id: str,
-        attempt: int,
-        scopes: tuple[Scope, ...],
-        nanos: int,
-        lease_seconds: int,
-    ) -> Held | Refused:
+    def hold(self, wanted: Wanted) -> Held | Refused:
         """Set money aside in all scopes or in none."""
-        rules.checked(request_id, attempt, scopes, nanos, lease_seconds)
-        limits = self._limits(scopes)
+        limits = self._limits(wanted.scopes)
 
         def ask(period: Period) -> _Answer:
-            lease = str(lease_seconds * 1_000_000)
-            arguments = [*_span(period), str(nanos), lease, _KEPT, _ends(period), period.name]
-            keys = [self._attempt(request_id, attempt), *self._keys(period, scopes)]
+            amounts = [str(wanted.nanos), str(wanted.lease_seconds * 1_000_000)]
+            arguments = [*_span(period), *amounts, _KEPT, _ends(period), period.name]
+            attempt = self._attempt(wanted.request_id, wanted.attempt)
+            keys = [attempt, *self._keys(period, wanted.scopes)]
             return self._called("hold", keys, [*arguments, *limits])
 
         period, answer = self._now(ask)
         if answer[0] == "held":
             _, until, kept, names, named = answer
             found = tuple(self._scope(name) for name in names.split("\n"))
-            return Held(request_id, attempt, found, int(kept), Period(named), _time(until))
+            return Held(
+                wanted.request_id, wanted.attempt, found, int(kept), Period(named), _time(until)
+            )
         _, reason, which, state, wait = answer
-        standing = _standing(scopes[int(which) - 1], period, state)
+        standing = _standing(wanted.scopes[int(which) - 1], period, state)
         left = dt.timedelta(microseconds=int(wait))
         return rules.refused(standing, _REASONS[int(reason)], rules.patience(left))
 
     def settle(self, held: Held, nanos: int) -> Settlement:
         """Count what the call really cost, once."""
-        rules.checked_nanos(nanos)
+        checked_nanos(nanos)
         until = str((held.until - _EPOCH) // _MICROSECOND)
         arguments = [str(nanos), until, _KEPT, _ends(held.period)]
         state, kept = self._of(held, "settle", arguments)

@@ -17,7 +17,8 @@ from typing import Any, Final, Protocol, TypeVar
 from msgspec import Struct
 
 from twinguard.decide import ledger as money
-from twinguard.decide.ledger import Held, Period, Reason, Refused, Scope, ScopeKind
+from twinguard.decide.ledger import Held, Period, Reason, Refused, Scope, ScopeKind, Wanted
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import Asked
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
@@ -32,10 +33,8 @@ from twinguard.llm.prices import Prices
 
 __all__ = ["Attempt", "Call", "Measured", "Meter", "Sink"]
 
-LEASE_MARGIN: Final = 30
-"""Seconds that a hold outlasts the longest answer: a killed process gives back what it held."""
-
 _THREADS: Final = 32
+_UNAVAILABLE: Final = 503
 _SETTLE_PAUSES = (0.2, 1.0, 5.0, 20.0, 60.0, 300.0)
 _log = logging.getLogger("twinguard.gateway")
 _T = TypeVar("_T")
@@ -86,13 +85,13 @@ class Meter:
         environment: str,
         sink: Sink,
         clock: Callable[[], dt.datetime],
-        seconds: int,
+        lease_seconds: int,
         *,
         blocks: bool,
     ) -> None:
         self._ledger, self._prices, self._sink, self._clock = ledger, prices, sink, clock
         self._environment = environment
-        self._lease = seconds + LEASE_MARGIN
+        self._lease = lease_seconds
         self._threads = ThreadPoolExecutor(_THREADS, "ledger") if blocks else None
         """A ledger that waits for a network is asked in threads of its own."""
         self._busy: set[asyncio.Task[None]] = set()
@@ -124,9 +123,10 @@ class Meter:
             told = (
                 f"nobody knows what {route.model} costs, so it is not served; an operator is told"
             )
-            raise wire.Refusal(wire.UNAVAILABLE, "model_unpriced", told)
+            raise wire.Refusal(Code.MODEL_UNPRICED, told)
         nanos, scopes = min(bound.nanos, money.MOST), self.scopes(call.caller, route)
-        asking = self._asking(self._ledger.hold, call.id, number, scopes, nanos, self._lease)
+        wanted = Wanted(call.id, number, scopes, nanos, self._lease)
+        asking = self._asking(self._ledger.hold, wanted)
         try:
             found = await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -136,9 +136,9 @@ class Meter:
         except Unavailable as err:
             _log.warning("no budget can be held: %s", err)
             told = "budgets cannot be checked right now, and nothing is spent without; try again"
-            raise wire.Refusal(wire.UNAVAILABLE, "budget_unavailable", told, retry_after=5) from err
+            raise wire.Refusal(Code.BUDGET_UNAVAILABLE, told, retry_after=5) from err
         if isinstance(found, Refused):
-            raise _refusal(found)
+            raise refusal_of(found)
         return Attempt(call, number, route, found)
 
     def settle(self, attempt: Attempt, measured: Measured) -> asyncio.Task[None]:
@@ -284,11 +284,10 @@ def measured(
     return Measured(guess, True, outcome, model, batch)
 
 
-def _refusal(found: Refused) -> wire.Refusal:
-    """A budget's refusal: 503 where all of the environment waits, 403 where it is the caller's."""
-    own = found.scope.kind is not ScopeKind.ENVIRONMENT or found.reason is Reason.TOO_LARGE
-    transient = found.reason is Reason.BUDGET_HELD
-    status = wire.FORBIDDEN if own and not transient else wire.UNAVAILABLE
-    told = f"{ERROR}: {found.remedy}" if status == wire.UNAVAILABLE else found.remedy
-    wait = found.retry_after if transient else None
-    return wire.Refusal(status, found.reason, told, retry_after=wait, kind="insufficient_quota")
+def refusal_of(found: Refused) -> wire.Refusal:
+    """A budget's refusal: 503 where all of the environment waits for it, with the usual words."""
+    code = Code(found.reason)
+    waits = found.scope.kind is ScopeKind.ENVIRONMENT and found.reason is Reason.BUDGET_SPENT
+    status = _UNAVAILABLE if waits else code.status
+    told = f"{ERROR}: {found.remedy}" if status == _UNAVAILABLE else found.remedy
+    return wire.Refusal(code, told, status=status, retry_after=found.retry_after)

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from twinguard.decide import llm_requests
-from twinguard.decide.ledger import Held, Refused, Scope, ScopeKind, model_scope
+from twinguard.decide.ledger import Held, Refused, Scope, ScopeKind, Wanted, model_scope
 from twinguard.decide.llm_requests import Asked, Endpoint, Mistake
 from twinguard.decide.llm_routes import served
 from twinguard.decide.llm_usage import Kind, Outcome, UsageLine
@@ -145,7 +145,7 @@ class Offline:
         if job is None:
             scopes = self._scopes(order, tenant, feature)
             name = f"batch-{hashlib.sha256(tenant.encode()).hexdigest()[:8]}-{order.digest}"
-            held = self._ledger.hold(name, 0, scopes, order.nanos, LEASE_SECONDS)
+            held = self._ledger.hold(Wanted(name, 0, scopes, order.nanos, LEASE_SECONDS))
             if isinstance(held, Refused):
                 return held
             job = Job(id=name, tenant=tenant, feature=feature, held=held, at=self._clock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_usage import Outcome
 from twinguard.llm.attempts import Opened
 from twinguard.llm.cache import LARGEST_ENTRY
@@ -51,12 +52,13 @@ async def relayed(opened: Opened, watch: Watch, copy: Copy, send: Send) -> Outco
                 ending = watch.see(rest)
     except (Lost, Garbled, TimeoutError) as err:
         outcome = Outcome.BROKEN
-        code = "provider_timeout" if isinstance(err, TimeoutError) else "provider_broke_off"
+        is_late = isinstance(err, TimeoutError)
+        code = Code.PROVIDER_TIMEOUT if is_late else Code.PROVIDER_BROKE_OFF
         ending = broken("the provider broke off its answer; it is not complete", code)
     else:
         if not watch.finished:
             outcome = Outcome.BROKEN
-            ending += broken("the provider ended without an end", "provider_broke_off")
+            ending += broken("the provider ended without an end", Code.PROVIDER_BROKE_OFF)
     copy.add(ending)
     await send({"type": "http.response.body", "body": ending, "more_body": False})
     return outcome

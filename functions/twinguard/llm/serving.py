@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from twinguard.decide import llm_requests, llm_routes
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import BYTES_A_TOKEN, Endpoint, Mistake
 from twinguard.decide.llm_routes import Route
 from twinguard.decide.llm_usage import Outcome
@@ -31,7 +32,7 @@ from twinguard.llm.limits import Limits
 from twinguard.llm.meter import Call, Measured, Meter, measured
 from twinguard.llm.relay import Copy, relayed
 from twinguard.llm.streams import Watch
-from twinguard.llm.wire import Headers, Refusal, Request, Send
+from twinguard.llm.wire import Headers, Message, Refusal, Request, Send
 from twinguard.policy import Gateway, Policy
 from twinguard.readers import ready
 
@@ -40,6 +41,18 @@ LONGEST_ANSWER: Final = 4096
 """Tokens of one answer, where a policy has no `openai.max_tokens`."""
 _TASK = re.compile(r"([a-z][a-z0-9-]{0,39})?")
 _KILOBYTE = 1024
+
+
+class _Way:
+    """The way to the client, and whether it was gone to its end."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.at_end = send, False
+
+    async def __call__(self, message: Message) -> None:
+        await self._send(message)
+        if message["type"] == "http.response.body":
+            self.at_end = not message.get("more_body", False)
 
 
 class _Whole(Struct):
@@ -84,14 +97,17 @@ class Serving:
             raise Refusal.of(asked)
         task = request.text(TASK)
         if not _TASK.fullmatch(task):
-            raise Refusal(wire.BAD_REQUEST, "invalid_task", "X-Twinguard-Task: write one word")
+            raise Refusal(Code.INVALID_TASK, "X-Twinguard-Task: write one word")
         call = Call(id=id, caller=caller, asked=asked, task=task)
         routes = self._routes(call, request)
         key = self._key(call, routes[0], request)
         if key is not None and (entry := await self._known(key)) is not None:
             return await self._again(call, entry, send)
         taken = await self._admitted(call)
-        return await self._watched(call, request, self._worked(call, routes, key, taken, send))
+        if not asked.stream:
+            return await self._worked(call, routes, key, taken, send)
+        way = _Way(send)
+        return await self._until_left(self._worked(call, routes, key, taken, way), request, way)
 
     async def finish(self) -> None:
         """Wait for answers whose clients have left."""
@@ -138,29 +154,28 @@ class Serving:
             whose = "this key" if found.scope == own.scope else "the environment"
             told = f"{whose} may use {found.limit} {found.unit} a minute; "
             told += "slow down" if found.wait is not None else "this request alone is more"
-            raise Refusal(
-                wire.BUSY, f"{found.unit}_per_minute_exceeded", told, retry_after=found.wait
-            )
+            raise Refusal(Code(f"{found.unit}_per_minute_exceeded"), told, retry_after=found.wait)
         return found
 
-    async def _watched(self, call: Call, request: Request, work: Coroutine[Any, Any, int]) -> int:
-        """Work until it is done, or until the client leaves."""
-        working = asyncio.ensure_future(work)
-        self._busy.add(working)
-        working.add_done_callback(self._busy.discard)
+    async def _until_left(self, work: Coroutine[Any, Any, int], request: Request, way: _Way) -> int:
+        """Work until it is done, or until the client leaves before it has its answer."""
+        working, left = asyncio.current_task(), False
+
+        def leave(_: object) -> None:
+            nonlocal left
+            if working is not None and not way.at_end:
+                left = working.cancel()
+
         leaving = asyncio.ensure_future(request.gone())
+        leaving.add_done_callback(leave)
         try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            if call.asked.stream:
-                working.cancel()
-            working.add_done_callback(_heard)
-            raise wire.Gone
-        except asyncio.CancelledError:  # the server ends
-            working.cancel()
-            raise
+            return await work
+        except asyncio.CancelledError:
+            if left and working is not None and not working.uncancel():
+                raise wire.Gone from None
+            raise  # the server ends
         finally:
+            leaving.remove_done_callback(leave)
             leaving.cancel()
 
     async def _worked(
@@ -251,13 +266,11 @@ def _told(call: Call, route: Route) -> Headers:
     ]
 
 
-def _heard(task: asyncio.Task[int]) -> None:
-    """Look at how work ended that nobody waits for, or Python complains."""
-    if not task.cancelled():
-        task.exception()
-
-
 def _failed(failed: Failed) -> Refusal:
     return Refusal(
-        failed.status, failed.code, failed.message, retry_after=failed.wait, body=failed.body
+        failed.code,
+        failed.message,
+        status=failed.status,
+        retry_after=failed.wait,
+        body=failed.body,
     )

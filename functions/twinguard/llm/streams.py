@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from twinguard.decide.llm_codes import Code
 from twinguard.decide.llm_requests import BYTES_A_TOKEN, Asked, Endpoint
 from twinguard.errors import Unavailable
 from twinguard.readers import ready
@@ -159,7 +160,7 @@ def _data(event: bytes) -> bytes:
     return b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
 
 
-def broken(message: str, code: str) -> bytes:
+def broken(message: str, code: Code) -> bytes:
     """The event that tells a client that its stream ends here, and is not complete."""
     error = {"message": message, "type": "server_error", "param": None, "code": code}
     return b"data: " + msgspec.json.encode({"error": error}) + b"\n\n"

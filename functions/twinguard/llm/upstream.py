@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import time
 import urllib.parse
@@ -118,7 +119,9 @@ class Upstream:
                     self.host, self.port, ssl=self._tls, limit=_HEAD
                 )
         except (OSError, TimeoutError) as err:
-            raise NothingSent(f"{self._authority} cannot be reached ({err})") from err
+            number = err.errno or 0
+            told = os.strerror(number) if number > 0 else str(err) or "no answer"
+            raise NothingSent(f"{self._authority} cannot be reached ({told})") from err
         return _Connection(reader, writer)
 
 

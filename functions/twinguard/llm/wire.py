@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
+from twinguard.decide.llm_codes import Code, kind_of
 from twinguard.decide.llm_requests import Mistake
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -21,19 +22,9 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
 JSON, EVENTS = b"application/json", b"text/event-stream; charset=utf-8"
-OK = 200
-BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, MISSING = 400, 401, 403, 404
-NOT_ALLOWED, SLOW, TOO_LARGE, WRONG_TYPE, BUSY = 405, 408, 413, 415, 429
-BROKEN, BAD_GATEWAY, UNAVAILABLE, TIMEOUT = 500, 502, 503, 504
+OK, BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, BUSY = 200, 400, 401, 403, 429
 BODY_SECONDS = 30
 """That a client may take to send its request: a slow one holds nothing yet, but a connection."""
-
-_KINDS = {
-    UNAUTHENTICATED: "authentication_error",
-    FORBIDDEN: "permission_error",
-    BUSY: "rate_limit_error",
-}
-_SERVER = 500
 
 
 class Refusal(Exception):
@@ -41,35 +32,32 @@ class Refusal(Exception):
 
     def __init__(
         self,
-        status: int,
-        code: str,
+        code: Code,
         message: str,
         *,
+        status: int = 0,
         param: str | None = None,
         retry_after: float | None = None,
-        kind: str = "",
         body: bytes = b"",
     ) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.param = status, code, message, param
+        self.code, self.message, self.param = code, message, param
+        self.status = status or code.status
         self.retry_after = retry_after
         self._body = body
-        usual = "server_error" if status >= _SERVER else "invalid_request_error"
-        self.kind = kind or _KINDS.get(status, usual)
 
     @classmethod
     def of(cls, mistake: Mistake) -> Refusal:
         """The refusal of a request that cannot be made."""
-        status = MISSING if mistake.code == "model_not_found" else BAD_REQUEST
-        code = mistake.code or "invalid_value"
-        return cls(status, code, mistake.message, param=mistake.param)
+        return cls(mistake.code, mistake.message, param=mistake.param)
 
     @property
     def body(self) -> bytes:
         """The error as OpenAI's SDKs read it: the provider's own words, if it has any."""
         if self._body:
             return self._body
-        error = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        kind = kind_of(self.code, self.status)
+        error = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
         return msgspec.json.encode({"error": error})
 
     @property
@@ -107,9 +95,9 @@ class Request:
         """The whole body; refused where it is larger, or not plain JSON."""
         kind, _, rest = self.text(b"content-type").lower().partition(";")
         if kind.strip() != "application/json" or ("charset" in rest and "utf-8" not in rest):
-            raise Refusal(WRONG_TYPE, "wrong_content_type", "send application/json, in UTF-8")
+            raise Refusal(Code.WRONG_CONTENT_TYPE, "send application/json, in UTF-8")
         if self.text(b"content-encoding") not in {"", "identity"}:
-            raise Refusal(WRONG_TYPE, "wrong_encoding", "send the body as it is, not compressed")
+            raise Refusal(Code.WRONG_ENCODING, "send the body as it is, not compressed")
         length = self.text(b"content-length")
         if length.isdigit() and int(length) > most:
             _too_large(most)
@@ -118,7 +106,7 @@ class Request:
                 return await self._read(most)
         except TimeoutError:
             told = f"the body took more than {BODY_SECONDS} seconds to arrive"
-            raise Refusal(SLOW, "body_too_slow", told) from None
+            raise Refusal(Code.BODY_TOO_SLOW, told) from None
 
     async def _read(self, most: int) -> bytes:
         pieces, size, more = [], 0, True
@@ -142,7 +130,7 @@ class Request:
 
 
 def _too_large(most: int) -> NoReturn:
-    raise Refusal(TOO_LARGE, "body_too_large", f"a body has {most} bytes at most; send less")
+    raise Refusal(Code.BODY_TOO_LARGE, f"a body has {most} bytes at most; send less")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -158,6 +146,7 @@ def _not_json(text: str) -> NoReturn:
     raise ValueError(f"{text[:40]} is not JSON")
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_not_json)
 
 
@@ -173,16 +162,16 @@ def decoded(raw: bytes) -> Any:  # noqa: ANN401 - decoded JSON is anything
         told = f"{err.msg} at line {err.lineno}, column {err.colno}"
     except ValueError as err:
         told = str(err)
-    raise Refusal(BAD_REQUEST, "invalid_json", f"the body cannot be read: {told}")
+    raise Refusal(Code.INVALID_JSON, f"the body cannot be read: {told}")
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:
     """A body for a provider."""
     try:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _encoder.encode(body).encode()
     except (ValueError, RecursionError) as err:  # a lone surrogate, or a number beyond all bounds
         told = "a number or a character that JSON cannot hold, or nested too deeply"
-        raise Refusal(BAD_REQUEST, "invalid_json", f"the body cannot be sent on: {told}") from err
+        raise Refusal(Code.INVALID_JSON, f"the body cannot be sent on: {told}") from err
 
 
 async def answer(

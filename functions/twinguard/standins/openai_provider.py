@@ -92,6 +92,11 @@ class OpenAIProvider:
         """How the next requests are answered, one after the other; all others as `manner` says."""
         self._next.extend(manners)
 
+    def always(self, manner: Manner) -> None:
+        """How all requests are answered from now on."""
+        self._next.clear()
+        self.manner = manner
+
     async def serve(self) -> None:
         """Listen until cancelled."""
         server = await asyncio.start_server(self._connected, "127.0.0.1", self._port)

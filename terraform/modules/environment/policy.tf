@@ -28,12 +28,13 @@ variable "policy" {
       key_days            = optional(number)
     }))
     gateway = optional(object({
-      tokens_per_minute   = optional(number)
-      seconds             = optional(number, 300)
-      retries             = optional(number, 2)
-      body_kilobytes      = optional(number, 4096)
-      gather_milliseconds = optional(number, 3)
-      guarded_networks    = optional(list(string), [])
+      tokens_per_minute    = optional(number)
+      seconds              = optional(number, 300)
+      lease_margin_seconds = optional(number, 30)
+      retries              = optional(number, 2)
+      body_kilobytes       = optional(number, 4096)
+      gather_milliseconds  = optional(number, 3)
+      guarded_networks     = optional(list(string), [])
       cache = optional(object({
         seconds   = optional(number, 3600)
         megabytes = optional(number, 64)
@@ -592,8 +593,8 @@ variable "policy" {
     error_message = "environments/${var.environment}/policy.yaml: openai is missing; gateway needs its limits and its budget: add it."
   }
   validation {
-    condition     = var.policy.gateway == null ? true : alltrue([for rule in [[var.policy.gateway.tokens_per_minute == null ? 1 : var.policy.gateway.tokens_per_minute, 1, 1000000000], [var.policy.gateway.seconds, 1, 3600], [var.policy.gateway.retries, 0, 5], [var.policy.gateway.body_kilobytes, 1, 65536], [var.policy.gateway.gather_milliseconds, 0, 100], [var.policy.gateway.cache.seconds, 0, 2592000], [var.policy.gateway.cache.megabytes, 1, 4096]] : rule[0] >= rule[1] && rule[0] <= rule[2] && floor(rule[0]) == rule[0]])
-    error_message = "environments/${var.environment}/policy.yaml: gateway: tokens_per_minute is 1 to 1000000000, seconds 1 to 3600, retries 0 to 5, body_kilobytes 1 to 65536, gather_milliseconds 0 to 100, cache.seconds 0 to 2592000, cache.megabytes 1 to 4096, all whole numbers; correct them."
+    condition     = var.policy.gateway == null ? true : alltrue([for rule in [[var.policy.gateway.tokens_per_minute == null ? 1 : var.policy.gateway.tokens_per_minute, 1, 1000000000], [var.policy.gateway.seconds, 1, 3600], [var.policy.gateway.lease_margin_seconds, 1, 3600], [var.policy.gateway.retries, 0, 5], [var.policy.gateway.body_kilobytes, 1, 65536], [var.policy.gateway.gather_milliseconds, 0, 100], [var.policy.gateway.cache.seconds, 0, 2592000], [var.policy.gateway.cache.megabytes, 1, 4096]] : rule[0] >= rule[1] && rule[0] <= rule[2] && floor(rule[0]) == rule[0]])
+    error_message = "environments/${var.environment}/policy.yaml: gateway: tokens_per_minute is 1 to 1000000000, seconds and lease_margin_seconds 1 to 3600, retries 0 to 5, body_kilobytes 1 to 65536, gather_milliseconds 0 to 100, cache.seconds 0 to 2592000, cache.megabytes 1 to 4096, all whole numbers; correct them."
   }
   validation {
     condition     = var.policy.gateway == null ? true : alltrue([for name in concat(keys(var.policy.gateway.providers), keys(var.policy.gateway.tasks), [for model in values(var.policy.gateway.models) : model.provider]) : can(regex("^[a-z][a-z0-9-]{0,38}[a-z0-9]$", name))]) && alltrue([for name in keys(var.policy.gateway.models) : can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}$", name))])

@@ -34,7 +34,7 @@ locals {
     try([{ at = "security.responses.high.", is = var.raw_policy.security.responses.high, whole = ["hours", "per_minute"], needed = [] }], []),
     try([{ at = "security.responses.medium.", is = var.raw_policy.security.responses.medium, whole = ["hours", "per_minute"], needed = [] }], []),
     try([{ at = "security.responses.low.", is = var.raw_policy.security.responses.low, whole = ["hours", "per_minute"], needed = [] }], []),
-    try([{ at = "gateway.", is = var.raw_policy.gateway, whole = ["body_kilobytes", "gather_milliseconds", "retries", "seconds", "tokens_per_minute"], needed = [] }], []),
+    try([{ at = "gateway.", is = var.raw_policy.gateway, whole = ["body_kilobytes", "gather_milliseconds", "lease_margin_seconds", "retries", "seconds", "tokens_per_minute"], needed = [] }], []),
     try([{ at = "gateway.service.", is = var.raw_policy.gateway.service, whole = ["concurrency", "maximum", "minimum"], needed = ["image", "name"] }], []),
     try([{ at = "gateway.cache.", is = var.raw_policy.gateway.cache, whole = ["megabytes", "seconds"], needed = [] }], []),
     try([{ at = "gateway.tasks.", is = var.raw_policy.gateway.tasks, whole = keys(var.raw_policy.gateway.tasks), needed = [] }], []),

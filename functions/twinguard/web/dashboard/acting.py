@@ -6,12 +6,15 @@ They work without JavaScript; the form's token was checked by `guard.py`."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 
+from twinguard.errors import Misconfigured
+from twinguard.raising import scope_of
 from twinguard.web.dashboard import actions
-from twinguard.web.dashboard.asked import Kind, Said, Unknown
+from twinguard.web.dashboard.asked import Kind, Mistake, Said, Unknown
 from twinguard.web.dashboard.desk import Desk
 from twinguard.web.dashboard.operations_view import audit_trail
 from twinguard.web.dashboard.watched import Watched
@@ -20,7 +23,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-BACK = {Kind.ENABLE: "security", Kind.UNBLOCK: "security"}
+BACK = {
+    Kind.ENABLE: "security",
+    Kind.UNBLOCK: "security",
+    Kind.RAISE: "costs",
+    Kind.UNRAISE: "costs",
+}
 
 
 class Acting:
@@ -31,7 +39,16 @@ class Acting:
 
     def ask(self, request: Request) -> Response:
         """What the action would do, and a form for the reason."""
-        return self._form(request, "", "")
+        return self._form(request, Said("", ""), None)
+
+    def pick(self, request: Request) -> Response:
+        """Lead to the form for the limit of a scope that no table lists."""
+        one, text = self.desk.named(request), request.query_params.get("scope", "").strip()
+        try:
+            scope = str(scope_of(text, one.policy))
+        except Misconfigured as err:
+            return self.desk.error(request, 422, "There is no such scope", str(err))
+        return RedirectResponse(f"/{one.name}/act/{Kind.RAISE}/{quote(scope)}", 303)
 
     def act(self, request: Request) -> Response:
         """Do it, and lead to what came of it."""
@@ -39,16 +56,21 @@ class Acting:
         person = self.desk.person(request)
         if not person.may_act:
             raise HTTPException(403)
-        reason = request.state.fields.get("reason", "").strip()
-        if mistake := actions.mistake(reason):
-            return self._form(request, reason, mistake)
-        said = Said(person.name, reason, request.state.fields.get("owner") == "yes")
-        now = self.desk.clock()
+        fields, now = request.state.fields, self.desk.clock()
+        said = Said(
+            person.name,
+            fields.get("reason", "").strip(),
+            is_owner=fields.get("owner") == "yes",
+            amount=fields.get("amount", "").strip(),
+            until=fields.get("until", "").strip(),
+        )
+        if (mistake := actions.mistake(kind, said, now)) is not None:
+            return self._form(request, said, mistake)
         try:
             begun = actions.carry_out(one, kind, target, said, now)
         except Unknown:
             raise HTTPException(404) from None
-        one.records(anew=True)
+        one.renew()
         return RedirectResponse(f"/{one.name}/done/{begun}", 303)
 
     def done(self, request: Request) -> Response:
@@ -59,9 +81,11 @@ class Acting:
         if begun is None or begun.value.get("phase") != "begun":
             raise HTTPException(404)
         (entry,) = audit_trail((*records.find("audit", begun=name), begun))
-        return self.desk.page(request, "done.html", section="operations", entry=entry)
+        kinds = (kind for kind in BACK if entry.action.lower().startswith(kind.value))
+        section = BACK.get(next(kinds, Kind.WAKE), "operations")
+        return self.desk.page(request, "done.html", section=section, entry=entry)
 
-    def _form(self, request: Request, reason: str, mistake: str) -> Response:
+    def _form(self, request: Request, said: Said, mistake: Mistake | None) -> Response:
         one, kind, target = self._asked(request)
         person = self.desk.person(request)
         try:
@@ -75,8 +99,7 @@ class Acting:
             section=section,
             status=422 if mistake else 200,
             plan=plan,
-            reason=reason,
-            is_owner=request.method == "POST" and request.state.fields.get("owner") == "yes",
+            said=said,
             mistake=mistake,
             longest=actions.LONGEST,
         )

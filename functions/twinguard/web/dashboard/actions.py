@@ -18,7 +18,8 @@ from twinguard.policy import Level
 from twinguard.ports import Json
 from twinguard.reports.theft import lift_lines
 from twinguard.waking import Waking, Which
-from twinguard.web.dashboard.asked import Kind, Plan, Said, Unknown
+from twinguard.web.dashboard import limit_acts
+from twinguard.web.dashboard.asked import Kind, Mistake, Plan, Said, Unknown, title, told
 from twinguard.web.dashboard.operations_view import ENDS
 from twinguard.web.dashboard.watched import Watched
 
@@ -38,7 +39,7 @@ def plan(watched: Watched, kind: Kind, target: str, by: str, now: dt.datetime) -
         return _PLANS[kind](watched, target, by, now)
     except TwinguardError as err:
         return Plan(
-            title=_title(watched, kind, target), button="", lines=(), told="", refusal=str(err)
+            title=title(watched, kind, target), button="", lines=(), told="", refusal=str(err)
         )
 
 
@@ -65,11 +66,13 @@ def carry_out(watched: Watched, kind: Kind, target: str, said: Said, now: dt.dat
     return begun_id
 
 
-def mistake(reason: str) -> str:
-    """What is wrong with a reason; nothing if it will do."""
-    if not SHORTEST <= len(reason.strip()) <= LONGEST:
-        return f"Say why, in {SHORTEST} to {LONGEST} characters: it goes into the audit trail."
-    return ""
+def mistake(kind: Kind, said: Said, now: dt.datetime) -> Mistake | None:
+    """What is wrong with what a form says; None if it will do."""
+    found = limit_acts.mistake(said, now) if kind is Kind.RAISE else None
+    if found is None and not SHORTEST <= len(said.reason) <= LONGEST:
+        words = f"Say why, in {SHORTEST} to {LONGEST} characters: it goes into the audit trail."
+        return Mistake("reason", words)
+    return found
 
 
 def _require_known(watched: Watched, kind: Kind, target: str) -> None:
@@ -80,6 +83,8 @@ def _require_known(watched: Watched, kind: Kind, target: str) -> None:
         Kind.ROTATE: watched.policy.secrets,
         Kind.ENABLE: (target,),
         Kind.UNBLOCK: (target,),
+        Kind.RAISE: limit_acts.known(watched, target),
+        Kind.UNRAISE: limit_acts.known(watched, target),
     }
     if target not in known[kind]:
         raise Unknown(target)
@@ -97,10 +102,10 @@ def _plan_wake(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan
     elif len(failed) == len(results):
         refusal = failed[0].detail
     return Plan(
-        title=_title(watched, Kind.WAKE, target),
+        title=title(watched, Kind.WAKE, target),
         button=ENDS[target],
         lines=tuple(_planned(one) for one in results),
-        told=_told(watched),
+        told=told(watched),
         refusal=refusal,
     )
 
@@ -120,7 +125,7 @@ def _plan_lift(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan
     again = watched.policy.budget.cap.rearm_percent if watched.policy.budget else None
     more = f"the cap trips again once another {again:f} % of the budget is spent" if again else ""
     return Plan(
-        title=_title(watched, Kind.LIFT, target),
+        title=title(watched, Kind.LIFT, target),
         button=ENDS[target],
         lines=(*found.lines, *([more] if more else [])),
         told=found.told,
@@ -171,7 +176,7 @@ def _plan_rotate(watched: Watched, target: str, by: str, now: dt.datetime) -> Pl
     if target not in found or shelf is None:
         raise Misconfigured(f"{target} has no version yet; add the first one by hand")
     return Plan(
-        title=_title(watched, Kind.ROTATE, target),
+        title=title(watched, Kind.ROTATE, target),
         button=f"Rotate {target}",
         lines=key_plan.rotation(found[target], shelf),
         told="People hear of it where it needs them.",
@@ -186,7 +191,7 @@ def _plan_enable(watched: Watched, target: str, by: str, now: dt.datetime) -> Pl
     key = _customer_keys(watched).get(target)
     refusal = "" if key.disabled_at else "This key is not switched off."
     return Plan(
-        title=_title(watched, Kind.ENABLE, target),
+        title=title(watched, Kind.ENABLE, target),
         button="Switch it on again",
         lines=(
             f"the key {key.id} of {key.tenant}, which ends in {key.last4}, works again at once",
@@ -200,10 +205,10 @@ def _plan_enable(watched: Watched, target: str, by: str, now: dt.datetime) -> Pl
 def _plan_unblock(watched: Watched, target: str, by: str, now: dt.datetime) -> Plan:  # noqa: ARG001 - as the others
     theft = _open_theft(watched, target)
     return Plan(
-        title=_title(watched, Kind.UNBLOCK, target),
+        title=title(watched, Kind.UNBLOCK, target),
         button="Unblock it",
         lines=lift_lines(target, theft),
-        told=_told(watched),
+        told=told(watched),
         refusal="" if watched.lifting else NO_COUNTERS,
         asks_owner=True,
     )
@@ -240,7 +245,7 @@ def _begun(watched: Watched, kind: Kind, target: str, said: Said, now: dt.dateti
         "at": now.isoformat(),
         "actor": said.by,
         "action": f"{kind.value.title()}ByHand",
-        "subject": _title(watched, kind, target),
+        "subject": title(watched, kind, target),
         "resource": target,
         "detail": said.reason,
     }
@@ -251,33 +256,20 @@ def _until(watched: Watched, now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(days=watched.policy.retention.audit_days)
 
 
-def _told(watched: Watched) -> str:
-    if watched.tells:
-        return "The operations team is told."
-    return "Nobody is told: TWINGUARD_ALERTS_TOPIC is not set."
-
-
-def _title(watched: Watched, kind: Kind, target: str) -> str:
-    words = {
-        Kind.WAKE: f"{ENDS.get(target, target)}, in {watched.name}",
-        Kind.LIFT: f"Lift the cap of {watched.name}",
-        Kind.ROTATE: f"Rotate {target} of {watched.name}",
-        Kind.ENABLE: f"Switch on the customer key {target}",
-        Kind.UNBLOCK: f"Unblock the key {target}",
-    }
-    return words[kind]
-
-
 _PLANS = {
     Kind.WAKE: _plan_wake,
     Kind.LIFT: _plan_lift,
     Kind.ROTATE: _plan_rotate,
     Kind.ENABLE: _plan_enable,
     Kind.UNBLOCK: _plan_unblock,
+    Kind.RAISE: limit_acts.plan_raise,
+    Kind.UNRAISE: limit_acts.plan_unraise,
 }
 _ACTS = {
     Kind.WAKE: _act_wake,
     Kind.LIFT: _act_wake,
     Kind.ROTATE: _act_rotate,
     Kind.UNBLOCK: _act_unblock,
+    Kind.RAISE: limit_acts.act_raise,
+    Kind.UNRAISE: limit_acts.act_unraise,
 }

@@ -18,19 +18,23 @@ from starlette.responses import RedirectResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from twinguard.costs import EVER
+from twinguard.decide.ledger import period_of
 from twinguard.errors import TwinguardError
 from twinguard.reports.theft import theft_report
 from twinguard.web.dashboard import acting
+from twinguard.web.dashboard.baseline_view import Usual, usual_of
 from twinguard.web.dashboard.board import Wanted
 from twinguard.web.dashboard.costs_view import costs_page
 from twinguard.web.dashboard.desk import Desk
 from twinguard.web.dashboard.guard import Guard
 from twinguard.web.dashboard.incidents_view import alert_history
+from twinguard.web.dashboard.lately import Reading
+from twinguard.web.dashboard.limits_view import limits_panel
 from twinguard.web.dashboard.live import LISTENERS, Live
 from twinguard.web.dashboard.operations_view import operations_page
 from twinguard.web.dashboard.overview_view import overview_page
 from twinguard.web.dashboard.pages import STATIC, rendered
+from twinguard.web.dashboard.requested import LONGEST, month_of, wanted_of
 from twinguard.web.dashboard.security import Found
 from twinguard.web.dashboard.security_view import held, incident_page, row, theft_name
 from twinguard.web.dashboard.site import Site
@@ -41,17 +45,18 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 SECTIONS = ("costs", "operations", "security")
-LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
-_LONGEST = 200
 
 
 def application(
     watched: Mapping[str, Watched],
     site: Site,
     clock: Callable[[], dt.datetime],
+    settled: Callable[[], None] | None = None,
 ) -> Dashboard:
-    """The dashboard over these environments, in their order."""
-    pages = Pages(Desk(watched, clock))
+    """The dashboard over these environments, in their order.
+
+    `settled` is called once everything was read for the first time."""
+    pages = Pages(Desk(watched, clock), settled)
     acts = acting.Acting(pages.desk)
     app = Starlette(
         routes=[
@@ -63,6 +68,7 @@ def application(
             Route("/{environment}/security/stream", pages.stream),
             Route("/{environment}/security/incidents/{id:path}", pages.incident),
             Route("/{environment}/security/keys/{id:path}", pages.key),
+            Route("/{environment}/act/raise", acts.pick, methods=["GET"]),
             Route("/{environment}/act/{kind}/{target:path}", acts.ask, methods=["GET"]),
             Route("/{environment}/act/{kind}/{target:path}", acts.act, methods=["POST"]),
             Route("/{environment}/done/{id}", acts.done),
@@ -95,8 +101,8 @@ class Dashboard(Guard):
 class Pages:
     """What is read. Synchronous pages run in threads, so a slow source holds up no listener."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, desk: Desk, settled: Callable[[], None] | None = None) -> None:
+        self.desk, self._settled = desk, settled
         self._live = {
             name: Live(one.board, functools.partial(_row, name))
             for name, one in desk.watched.items()
@@ -106,11 +112,16 @@ class Pages:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:  # noqa: ARG002 - Starlette's
         """Read everything once in the background, and look for findings while the server runs."""
         tasks = [asyncio.create_task(live.run()) for live in self._live.values()]
-        tasks.append(asyncio.create_task(asyncio.to_thread(self.desk.warm)))
+        tasks.append(asyncio.create_task(asyncio.to_thread(self._warm)))
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _warm(self) -> None:
+        self.desk.warm()
+        if self._settled:
+            self._settled()
 
     def end(self) -> None:
         """Let every listener go."""
@@ -128,16 +139,18 @@ class Pages:
     def overview(self, request: Request) -> Response:
         """All environments at a glance."""
         now = self.desk.clock()
-        cards = [overview_page(one, one.costs(1), one.records(), now) for one in self._all()]
+        cards = [overview_page(one, one.beside(1), one.records(), now) for one in self._all()]
         return self.desk.page(request, "overview.html", section="overview", cards=cards)
 
     def costs(self, request: Request) -> Response:
-        """What was spent, on what, for whom, against which budget."""
-        one = self.desk.named(request)
-        month = _month(request.query_params.get("month", ""))
+        """What was spent, on what, for whom, against which budget, and what may be."""
+        one, now = self.desk.named(request), self.desk.clock()
+        month = month_of(request.query_params.get("month", ""))
         reading, records = one.costs(PATIENCE, month), one.records()
         page = costs_page(reading.value, one.policy) if reading.value else None
         told = alert_history(records.value.incidents, "costs") if records.value else ()
+        limits, is_live, period = one.limits(), one.raising.ledger is not None, period_of(now)
+        panel = limits_panel(limits.value, period, is_live=is_live) if limits.value else None
         return self.desk.page(
             request,
             "costs.html",
@@ -147,6 +160,9 @@ class Pages:
             month=month,
             told=told,
             records=records,
+            limits=limits,
+            panel=panel,
+            is_live=is_live,
         )
 
     def operations(self, request: Request) -> Response:
@@ -154,7 +170,7 @@ class Pages:
         one, now = self.desk.named(request), self.desk.clock()
         reading = one.records()
         page = (
-            operations_page(reading.value, one.costs(), one.policy, now) if reading.value else None
+            operations_page(reading.value, one.beside(), one.policy, now) if reading.value else None
         )
         told = alert_history(reading.value.incidents, "operations") if reading.value else ()
         return self.desk.page(
@@ -168,7 +184,7 @@ class Pages:
 
     def security(self, request: Request) -> Response:
         """Findings as they come, incidents, blocked and throttled keys."""
-        one, now, wanted = self.desk.named(request), self.desk.clock(), _wanted(request)
+        one, now, wanted = self.desk.named(request), self.desk.clock(), wanted_of(request)
         reading, seen = one.records(), one.board.page(wanted)
         known = reading.value
         return self.desk.page(
@@ -207,10 +223,10 @@ class Pages:
         known = self._known(one)
         seen = one.board.page(Wanted(key_id=name, before=request.query_params.get("before", "")))
         restrained = [*(known.blocked or ()), *(known.throttled or ())]
-        usual = one.security.baseline(name)
+        usual = _usual(one, name, now)
         mine = held((key for key in restrained if key.key_id == name), now)
         theft = one.security.theft(name)
-        if not (seen.findings or mine or usual or theft):
+        if not (seen.findings or mine or usual.value or theft):
             raise HTTPException(404)
         return self.desk.page(
             request,
@@ -231,7 +247,7 @@ class Pages:
             raise HTTPException(503)
         last = request.headers.get("last-event-id") or request.query_params.get("after", "")
         headers = {"x-accel-buffering": "no"}
-        chunks = live.listen(last[:_LONGEST])
+        chunks = live.listen(last[:LONGEST])
         return StreamingResponse(chunks, media_type="text/event-stream", headers=headers)
 
     async def failed(self, request: Request, err: HTTPException) -> Response:
@@ -257,29 +273,13 @@ class Pages:
         return reading.value
 
 
+def _usual(one: Watched, key_id: str, now: dt.datetime) -> Reading[Usual]:
+    """What is usual for a key; counters that do not answer leave the rest of the page as it is."""
+    try:
+        return Reading(usual_of(one.security.baseline(key_id)), now)
+    except TwinguardError as err:
+        return Reading(None, now, str(err))
+
+
 def _row(environment: str, found: Found) -> str:
     return rendered("finding.html", environment=environment, finding=row(found))
-
-
-def _month(text: str) -> dt.date | None:
-    """The month of the address, as 2026-10; None for the current one, 404 for what is none."""
-    if not text:
-        return None
-    try:
-        found = dt.date.fromisoformat(f"{text}-01")
-    except ValueError:
-        raise HTTPException(404) from None
-    if not EVER[0] <= found <= EVER[1]:
-        raise HTTPException(404)
-    return found
-
-
-def _wanted(request: Request) -> Wanted:
-    asked = request.query_params
-    level = asked.get("level", "").upper()
-    return Wanted(
-        level=level if level in LEVELS else "",
-        key_id=asked.get("key", "").strip()[:_LONGEST],
-        detector=asked.get("detector", "")[:_LONGEST],
-        before=asked.get("before", "")[:_LONGEST],
-    )

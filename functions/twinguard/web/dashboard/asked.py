@@ -7,6 +7,9 @@ import enum
 
 from msgspec import Struct
 
+from twinguard.web.dashboard.operations_view import ENDS
+from twinguard.web.dashboard.watched import Watched
+
 
 class Kind(enum.StrEnum):
     """What can be asked for."""
@@ -16,6 +19,8 @@ class Kind(enum.StrEnum):
     ROTATE = "rotate"
     ENABLE = "enable"
     UNBLOCK = "unblock"
+    RAISE = "raise"
+    UNRAISE = "unraise"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -27,15 +32,48 @@ class Plan(Struct, frozen=True, kw_only=True):
     told: str
     refusal: str = ""
     asks_owner: bool = False
+    asks_limit: bool = False
 
 
 class Said(Struct, frozen=True):
-    """Who asks, why, and whether what was strange about a key was its owner."""
+    """Who asks, why, and what the form asked besides: was it the key's owner, how much, how long.
+
+    `amount` is in dollars a month, `until` as `raising.until_of` reads it."""
 
     by: str
     reason: str
     is_owner: bool = False
+    amount: str = ""
+    until: str = ""
+
+
+class Mistake(Struct, frozen=True):
+    """What is wrong with a field of the form."""
+
+    field: str
+    words: str
 
 
 class Unknown(Exception):
     """There is no such action here."""
+
+
+def title(watched: Watched, kind: Kind, target: str) -> str:
+    """What the action is called."""
+    words = {
+        Kind.WAKE: f"{ENDS.get(target, target)}, in {watched.name}",
+        Kind.LIFT: f"Lift the cap of {watched.name}",
+        Kind.ROTATE: f"Rotate {target} of {watched.name}",
+        Kind.ENABLE: f"Switch on the customer key {target}",
+        Kind.UNBLOCK: f"Unblock the key {target}",
+        Kind.RAISE: f"Set another limit for {target}",
+        Kind.UNRAISE: f"Give {target} back to the policy's limit",
+    }
+    return words[kind]
+
+
+def told(watched: Watched) -> str:
+    """Who hears of it."""
+    if watched.tells:
+        return "The operations team is told."
+    return "Nobody is told: TWINGUARD_ALERTS_TOPIC is not set."

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.money import change, money, percent
 from twinguard.decide.months import last_of
@@ -85,10 +86,12 @@ class Sheet(Struct, frozen=True, kw_only=True):
 
 
 class CostsPage(Struct, frozen=True, kw_only=True):
-    """All that the costs page shows."""
+    """All that the costs page shows; `through` is what each panel says of how far it reaches."""
 
     sheets: tuple[Sheet, ...]
+    through: str
     stamps: tuple[str, ...]
+    newest: dt.datetime | None
     note: str
     is_sample: bool
 
@@ -97,16 +100,24 @@ def costs_page(seen: CostsSeen, policy: Policy) -> CostsPage:
     """The page of a month."""
     return CostsPage(
         sheets=tuple(_sheet(one, seen, policy) for one in seen.month.overviews),
+        through=through(seen),
         stamps=stamps(seen),
+        newest=seen.month.freshness.newest,
         note=seen.note,
         is_sample=seen.is_sample,
     )
 
 
+def through(seen: CostsSeen) -> str:
+    """Through which day of the month all of its costs are there, in a few words."""
+    last, known = last_of(seen.month.overviews[0].month), seen.month.freshness.through
+    return f"complete through {min(known, last):%-d %B}" if known else "complete through no day yet"
+
+
 def stamps(seen: CostsSeen) -> tuple[str, ...]:
-    """Through when the costs are complete, by each source."""
+    """Through when the costs are complete, by each source; their newest row is told beside."""
     last = last_of(seen.month.overviews[0].month)
-    return stamp([seen.month.freshness], last)
+    return stamp([replace(seen.month.freshness, newest=None)], last)
 
 
 def _sheet(told: Overview, seen: CostsSeen, policy: Policy) -> Sheet:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from twinguard.web.dashboard.identity import Person
-from twinguard.web.dashboard.pages import rendered
+from twinguard.web.dashboard.pages import ready, rendered
 from twinguard.web.dashboard.watched import Watched
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Desk:
         return found
 
     def warm(self) -> None:
-        """Read everything once."""
+        """Read everything once, and make pages ready."""
+        ready()
         for one in self.watched.values():
             one.warm()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import deque
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -57,6 +58,15 @@ class FindingsFile:
                     break
                 found.append(entry)
         return tuple(reversed(found))
+
+    def names_of(self, keys: Collection[str]) -> set[tuple[str, str, dt.datetime]]:
+        """Key, detector and time of what is kept of these keys."""
+        with self._lock:
+            return {
+                (line.key_id, line.detector, line.timestamp)
+                for _, line in self._kept
+                if line.key_id in keys
+            }
 
     def _read_on(self) -> None:
         try:

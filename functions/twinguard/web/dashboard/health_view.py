@@ -12,9 +12,10 @@ from msgspec import Struct
 from twinguard.decide.keys import KeyState, Step, due_at, is_due
 from twinguard.decide.model import NEVER
 from twinguard.policy import Policy
+from twinguard.raising import Allowance
 from twinguard.reports.stamps import counted
 from twinguard.web.dashboard.lately import Reading
-from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen
+from twinguard.web.dashboard.watched import Beside, CostsSeen, RecordsSeen
 from twinguard.web.dashboard.words import age, until
 
 SILENT = dt.timedelta(hours=30)
@@ -44,14 +45,16 @@ class Rotation(Struct, frozen=True, kw_only=True):
 
 
 def controls(
-    seen: RecordsSeen, costs: Reading[CostsSeen], policy: Policy, now: dt.datetime
+    seen: RecordsSeen, beside: Beside, policy: Policy, now: dt.datetime
 ) -> tuple[Control, ...]:
-    """Each control, by what the records know of it."""
+    """Each control, by what the records know of it, and what is read beside them."""
     return (
         _budget(seen, policy, now),
         _breaker(seen, policy),
         _night(seen, policy, now),
-        _costs(costs, now),
+        _costs(beside.costs, now),
+        _limits(beside.limits),
+        _guard(beside.guard),
         _rotations(seen, policy, now),
         _channels(seen),
         _letters(seen),
@@ -109,6 +112,28 @@ def _costs(costs: Reading[CostsSeen], now: dt.datetime) -> Control:
     late = (now.date() - freshness.through).days
     state = "ok" if late <= 2 + (freshness.lag or dt.timedelta()).days else "look"
     return Control(name, state, f"complete through {freshness.through}", freshness.newest)
+
+
+def _limits(limits: Reading[tuple[Allowance, ...]]) -> Control:
+    name = "Limits on models"
+    if limits.error or limits.value is None:
+        return Control(name, "failing", limits.error or "not read yet")
+    limited = [one.standing for one in limits.value if one.standing.limit is not None]
+    if not limited:
+        return Control(name, "unknown", "the policy limits no model, customer or feature")
+    if used_up := [str(one.scope) for one in limited if one.used_up]:
+        return Control(name, "look", f"used up, calls are refused: {', '.join(used_up)}", limits.at)
+    return Control(name, "ok", f"{counted(len(limited), 'limit')}, none is used up", limits.at)
+
+
+def _guard(guard: Reading[int] | None) -> Control:
+    name = "Key guard"
+    if guard is None:
+        return Control(name, "unknown", "set TWINGUARD_COUNTERS to its store to look at it here")
+    if guard.error or guard.value is None:
+        return Control(name, "failing", guard.error or "not read yet")
+    number = counted(guard.value, "key")
+    return Control(name, "ok", f"its store answers; {number} held back", guard.at)
 
 
 def _rotations(seen: RecordsSeen, policy: Policy, now: dt.datetime) -> Control:

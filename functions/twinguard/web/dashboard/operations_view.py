@@ -15,8 +15,7 @@ from twinguard.policy import Policy
 from twinguard.ports import Json, Stored
 from twinguard.waking import BUDGET, Which
 from twinguard.web.dashboard.health_view import Control, Rotation, controls, rotation
-from twinguard.web.dashboard.lately import Reading
-from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen
+from twinguard.web.dashboard.watched import Beside, RecordsSeen
 
 SHOWN = 40
 ENDS = {
@@ -84,12 +83,12 @@ class OperationsPage(Struct, frozen=True, kw_only=True):
 
 
 def operations_page(
-    seen: RecordsSeen, costs: Reading[CostsSeen], policy: Policy, now: dt.datetime
+    seen: RecordsSeen, beside: Beside, policy: Policy, now: dt.datetime
 ) -> OperationsPage:
     """The page of what the records know."""
     letters = sorted((_letter(one) for one in seen.dead_letters), key=lambda one: one.at)[::-1]
     return OperationsPage(
-        controls=controls(seen, costs, policy, now),
+        controls=controls(seen, beside, policy, now),
         held=tuple(_held(hold) for hold in seen.holds),
         ends=tuple((key, ENDS[key]) for key in endable(seen)),
         breaker=tuple(reason for _, reason in seen.breaker.open_by),
@@ -119,7 +118,8 @@ def audit_trail(records: Iterable[Stored], most: int = SHOWN) -> tuple[Done, ...
             ended[str(stored.value.get("begun"))] = stored.value
         else:
             begun.append(stored)
-    return tuple(_done(one, ended.get(one.id, {})) for one in begun[:most])
+    found = [_done(one, ended.get(one.id, {})) for one in begun[:most]]
+    return tuple(sorted(found, key=lambda one: one.at, reverse=True))
 
 
 def _held(hold: Hold) -> Held:

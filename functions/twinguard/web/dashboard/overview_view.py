@@ -14,7 +14,8 @@ from twinguard.web.dashboard.budget_view import BudgetBar, budget_bar
 from twinguard.web.dashboard.health_view import Control, controls
 from twinguard.web.dashboard.incidents_view import Told, alert_history
 from twinguard.web.dashboard.lately import Reading
-from twinguard.web.dashboard.watched import CostsSeen, RecordsSeen, Watched
+from twinguard.web.dashboard.limits_view import LimitRow, environments_own
+from twinguard.web.dashboard.watched import Beside, CostsSeen, RecordsSeen, Watched
 
 OPEN = 4
 """Open incidents on a card, the worst first."""
@@ -39,6 +40,7 @@ class Card(Struct, frozen=True, kw_only=True):
     through: str
     is_sample: bool
     errors: tuple[str, ...]
+    models: LimitRow | None
     held: int
     breaker: bool
     open: tuple[Told, ...]
@@ -48,11 +50,11 @@ class Card(Struct, frozen=True, kw_only=True):
 
 
 def overview_page(
-    one: Watched, costs: Reading[CostsSeen], records: Reading[RecordsSeen], now: dt.datetime
+    one: Watched, beside: Beside, records: Reading[RecordsSeen], now: dt.datetime
 ) -> Card:
     """The card of an environment."""
-    known, seen = records.value, costs.value
-    found = controls(known, costs, one.policy, now) if known else ()
+    known, seen, limits = records.value, beside.costs.value, beside.limits.value
+    found = controls(known, beside, one.policy, now) if known else ()
     attention = [control for control in found if control.state in {"failing", "look"}]
     attention.sort(key=lambda control: ORDER.index(control.state))
     through = seen.month.freshness.through if seen else None
@@ -65,7 +67,8 @@ def overview_page(
         money=_money(seen, one) if seen else (),
         through=f"{through:%-d %B}" if through else "no day yet",
         is_sample=bool(seen and seen.is_sample),
-        errors=tuple(error for error in (costs.error, records.error) if error),
+        errors=tuple(error for error in (beside.costs.error, records.error) if error),
+        models=environments_own(limits) if limits else None,
         held=len(known.holds) if known else 0,
         breaker=bool(known and known.breaker.open),
         open=tuple(still_open[:OPEN]),

@@ -41,6 +41,13 @@ def rendered(template: str, **context: object) -> str:
     return _environment().get_template(template).render(**context)
 
 
+def ready() -> None:
+    """Compile every template, so that no reader waits for it."""
+    found = _environment()
+    for name in found.list_templates():
+        found.get_template(name)
+
+
 def together(value: object) -> object:
     """A share's sign stays on the line of its number."""
     return value.replace(" %", "\u00a0%") if isinstance(value, str) else value

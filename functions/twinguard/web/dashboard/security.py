@@ -6,17 +6,20 @@ None stands for what nobody records here: the page leaves it out. Never a key, o
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
+from twinguard.baseline_records import kept
 from twinguard.customer_keys import CustomerKeys
 from twinguard.decide.customer_keys import KeyState as CustomerKeyState
 from twinguard.decide.incidents import Incident
 from twinguard.decide.keys import Step
 from twinguard.decide.restraints import Curb
 from twinguard.decide.thefts import Theft
+from twinguard.decide.threats.baseline import Baseline
 from twinguard.decide.threats.values import Fact, ThreatLevel
 from twinguard.dispatch import INCIDENTS
 from twinguard.errors import BadEvent, Misconfigured
@@ -65,13 +68,6 @@ class Restrained(Struct, frozen=True):
     act: str = ""
 
 
-class Usual(Struct, frozen=True):
-    """What is usual for a key, as (name, words) for people."""
-
-    key_id: str
-    facts: tuple[tuple[str, str], ...]
-
-
 class SecurityView(Protocol):
     """What one environment knows of threats to its keys."""
 
@@ -90,17 +86,26 @@ class SecurityView(Protocol):
     def theft(self, name: str) -> Theft | None:
         """An incident with a stolen key by its name, or a key's newest one."""
 
-    def baseline(self, key_id: str) -> Usual | None:
-        """What is usual for a key."""
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What is usual for a key, where anybody learned it."""
 
 
 class RecordedSecurity:
-    """`SecurityView` over the records, and over a file of findings if one is named."""
+    """`SecurityView` over the records, and over a file of findings if one is named.
 
-    def __init__(self, policy: Policy, records: Records, findings: FindingsFile | None) -> None:
+    `usual` says what is usual for keys by now; without it, what the records keep counts."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        records: Records,
+        findings: FindingsFile | None,
+        usual: Callable[[str], Baseline | None] | None = None,
+    ) -> None:
         self._policy, self._records, self._file = policy, records, findings
+        self._usual = usual
         self._thefts = TheftJournal(records, policy.retention)
-        self._found = TheftFindings(self._thefts)
+        self._found = TheftFindings(self._thefts, findings)
 
     def findings(self, since: str, limit: int) -> tuple[Found, ...]:
         """Those of open incidents, and those of the file, which the monitor writes."""
@@ -141,9 +146,13 @@ class RecordedSecurity:
         except BadEvent:  # an address says what no record is called
             return None
 
-    def baseline(self, key_id: str) -> Usual | None:  # noqa: ARG002 - nobody records one here
-        """Nobody records it here."""
-        return None
+    def baseline(self, key_id: str) -> Baseline | None:
+        """What is usual for a key: as learned by now, else as `on_usage` kept it."""
+        learned = self._usual(key_id) if self._usual else None
+        try:
+            return learned or kept(self._records, key_id)
+        except BadEvent:  # an address says what no record is called
+            return None
 
     def _curbed(self, curb: Curb) -> tuple[Restrained, ...]:
         """Keys that are held back in this way now."""

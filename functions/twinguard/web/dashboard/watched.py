@@ -5,28 +5,34 @@ Reads only; `actions.py` changes things."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
+from typing import cast
 
 import msgspec
 from msgspec import Struct
 
 from twinguard.costs import Ledger, Month
+from twinguard.counters import Counters
 from twinguard.decide import budgets
 from twinguard.decide.incidents import Incident
 from twinguard.decide.keys import KeyState
 from twinguard.decide.model import Breaker, Hold, NightState, PeriodState
+from twinguard.decide.restraints import Restraint
 from twinguard.decide.spend import Dimension, Line
 from twinguard.decide.storm import ChannelState
 from twinguard.dispatch import CHANNELS
 from twinguard.errors import Misconfigured
 from twinguard.flow import Ports
 from twinguard.key_records import KeyJournal
+from twinguard.llm.ledger import KeepsCount
 from twinguard.pipeline import Pipeline
 from twinguard.policy import Policy
 from twinguard.ports import Recent, Stored
+from twinguard.raising import Allowance, Raising
 from twinguard.readers import ready
 from twinguard.theft_lifts import Lifting
 from twinguard.web.dashboard.board import Board
@@ -88,9 +94,19 @@ class RecordsSeen(Struct, frozen=True, kw_only=True):
     audit: tuple[Stored, ...]
 
 
+class Beside(Struct, frozen=True):
+    """What is read beside the records: costs, limits on models, and how many keys the counters
+    hold back; `guard` is None where nobody says which counters those are."""
+
+    costs: Reading[CostsSeen]
+    limits: Reading[tuple[Allowance, ...]]
+    guard: Reading[int] | None
+
+
 class Watched:
     """An environment. `tells` is true where people hear of what is done by hand; `lifting` is how
-    a key that is held for theft is let go, None where there is no way."""
+    a key that is held for theft is let go, None where there is no way; `ledger` is of its models,
+    None where only what gateways wrote down of it is known; `counters` hold its keys back."""
 
     def __init__(
         self,
@@ -103,14 +119,21 @@ class Watched:
         *,
         tells: bool,
         lifting: Lifting | None = None,
+        ledger: KeepsCount | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self.policy, self.tells, self.security = policy, tells, security
         self.lifting = lifting
         self.pipeline = Pipeline(policy, ports)
+        self.raising = Raising(self.pipeline, ledger, tells)
         self.board = Board(security)
         self._recent, self._open, self._clock = recent, costs, clock
         self._costs: dict[dt.date | None, Lately[CostsSeen]] = {}
         self._records = Lately(self._read_records, RECORDS_FRESH, clock)
+        self._limits = Lately(lambda: self.raising.allowances(clock()), RECORDS_FRESH, clock)
+        self._guard = None
+        if counters is not None:
+            self._guard = Lately(lambda: _held_back(counters), RECORDS_FRESH, clock)
 
     @property
     def name(self) -> str:
@@ -128,13 +151,28 @@ class Watched:
             self._costs.setdefault(month, Lately(read, COSTS_FRESH, self._clock))
         return self._costs[month].now(patience)
 
-    def records(self, *, anew: bool = False) -> Reading[RecordsSeen]:
-        """What the records know; `anew` after they were changed."""
-        return self._records.anew() if anew else self._records.now(PATIENCE)
+    def records(self) -> Reading[RecordsSeen]:
+        """What the records know."""
+        return self._records.now(PATIENCE)
+
+    def limits(self) -> Reading[tuple[Allowance, ...]]:
+        """What may be spent on models, by whom."""
+        return self._limits.now(PATIENCE)
+
+    def beside(self, patience: float = 0) -> Beside:
+        """What is read beside the records; costs are waited for only so many seconds."""
+        guard = self._guard.now(PATIENCE) if self._guard else None
+        return Beside(self.costs(patience), self.limits(), guard)
+
+    def renew(self) -> None:
+        """Read again what a person has just changed."""
+        self._records.anew()
+        self._limits.anew()
 
     def warm(self) -> None:
         """Read everything once, so that the first page need not."""
         self._records.now(PATIENCE)
+        self._limits.now(PATIENCE)
         self.costs(_WHOLE)
 
     def _read_costs(self, month: dt.date | None) -> CostsSeen:
@@ -167,6 +205,13 @@ class Watched:
             throttled=self.security.throttled(),
             audit=self._recent.newest("audit", AUDIT),
         )
+
+
+def _held_back(counters: Counters) -> int:
+    """How many keys are held back, as an instance that has just started hears it."""
+    following = counters.follow()
+    with contextlib.closing(cast("Generator[tuple[Restraint, ...]]", following)):
+        return len(next(following))
 
 
 def _channel(stored: Stored) -> ChannelState:

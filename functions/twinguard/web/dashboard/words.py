@@ -10,7 +10,9 @@ from twinguard.decide import money
 from twinguard.decide.model import Alert
 from twinguard.reports.stamps import counted
 
-COST_KINDS = frozenset({"anomaly", "budget", "cap", "drift", "enforcement", "forecast", "period"})
+COST_KINDS = frozenset(
+    {"anomaly", "budget", "cap", "drift", "enforcement", "forecast", "limit", "period"}
+)
 """Kinds of incidents that are about money."""
 
 OPERATION_KINDS = frozenset(
