@@ -88,7 +88,7 @@ class TheftFlow(Flow):
             try:
                 if title := self._pursue(key_id, seen, name, now):
                     told.append(title)
-            except Unavailable as err:  # the other keys are dealt with all the same
+            except (Unavailable, Misconfigured) as err:  # the other keys are dealt with
                 failed.append(f"{key_id}: {err}")
                 self._remember(key_id, seen.found)
         if failed:
@@ -210,7 +210,7 @@ class TheftFlow(Flow):
         begun = self.theft_journal.step_begins(theft, step, actor, now)
         try:
             title = self._do(step, theft)
-        except Unavailable as err:
+        except (Unavailable, Misconfigured) as err:
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)

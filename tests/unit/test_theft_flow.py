@@ -289,6 +289,19 @@ def test_one_key_that_fails_does_not_hold_up_the_others(here, monkeypatch):
     assert here.held().curb is Curb.BLOCK
 
 
+def test_a_providers_key_that_cannot_be_rotated_does_not_hold_up_the_others():
+    secrets = {"openai": msgspec.convert({"readers": ["user:a@b.com"]}, type_of_secret())}
+    here = Here(replace(POLICY, secrets=secrets))
+    flow = TheftFlow(here.policy, here.flow.ports, here.counters)
+    found = [counted(finding(key=key), key=key) for key in ("openai", KEY)]
+    with pytest.raises(Unavailable, match="openai: TWINGUARD_SECRET_TOPIC is missing"):
+        flow.on_usage(Event("1", NOW, encoded(found), {}), NOW)
+    outcomes = [row.value.get("outcome") for row in here.records.find("audit")]
+
+    assert here.counters._held[KEY].curb is Curb.THROTTLE
+    assert outcomes.count("failed") == 1
+
+
 # --- how it ends ---------------------------------------------------------------------------------
 
 
