@@ -146,12 +146,13 @@ class TheftFlow(Flow):
     def end_quiet(self, now: dt.datetime) -> tuple[str, ...]:
         """End the incidents of keys that have been quiet for long; their names."""
         hours = self.policy.security.quiet_hours
-        over = thefts.quiet(self.theft_journal.open_thefts(), hours, now)
-        for theft in over:
+        why, names = f"nothing was found for {hours} hours", []
+        for theft in thefts.quiet(self.theft_journal.open_thefts(), hours, now):
             kept = self.theft_journal.case(theft.key_id)
-            why = f"nothing was found for {hours} hours"
-            self._finish(kept, thefts.ended(theft, "schedule", why, now), "schedule", now)
-        return tuple(theft.name for theft in over)
+            if kept.value.theft == theft:  # else it was used meanwhile: the next look decides
+                self._finish(kept, thefts.ended(theft, "schedule", why, now), "schedule", now)
+                names.append(theft.name)
+        return tuple(names)
 
     def _shown(self, event: usage.UsageEvent) -> Answer:
         """What an event showed where it was counted, or shows now."""

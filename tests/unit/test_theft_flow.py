@@ -380,6 +380,24 @@ def test_a_throttle_ends_by_itself_and_the_incident_after_a_quiet_day(here):
     assert here.held(at=NOW + dt.timedelta(hours=25)) is None
 
 
+def test_what_is_found_while_quiet_incidents_end_is_an_incident_of_its_own(here, monkeypatch):
+    for key in ("a", "b"):
+        here.take([counted(finding(key=key), key=key)])
+    later, end = NOW + dt.timedelta(hours=25), here.flow._finish
+
+    def finish(kept, theft, *words):
+        if theft.key_id == "a":
+            found = counted(finding(ThreatLevel.CRITICAL, later, "b"), at=later, key="b")
+            here.take([found], later)
+        end(kept, theft, *words)
+
+    flow = here.flow
+    monkeypatch.setattr(flow, "_finish", finish)
+
+    assert [name.partition("/")[0] for name in flow.end_quiet(later)] == ["a"]
+    assert [theft.level for theft in flow.theft_journal.open_thefts()] == [ThreatLevel.CRITICAL]
+
+
 def test_a_blocked_key_stays_an_incident_until_a_person_looks(here):
     here.take([counted(finding(ThreatLevel.CRITICAL))])
 
