@@ -121,11 +121,9 @@ class TheftFlow(Flow):
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)
-        if not theft.is_open:
-            return f"{key_id} is not held back any more; no incident was open"
-        # Also where there was none: what was found before and is only heard of later is over too.
+        # Also where none was open: what was found before and is only heard of later is over too.
         self._finish(kept, thefts.ended(theft, by, why, now), by, now)
-        if kept.value.theft is None:
+        if kept.value.theft is None or not theft.is_open:
             return f"{key_id} is not held back any more; no incident was open"
         return f"{key_id} is not held back any more; incident {theft.name} is over"
 

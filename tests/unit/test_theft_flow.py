@@ -325,8 +325,11 @@ def test_what_was_never_an_incident_can_be_lifted_too(here):
     assert here.held() is None
 
 
-def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(here):
+@pytest.mark.parametrize("had_one", [False, True])
+def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(here, had_one):
     later = NOW + dt.timedelta(minutes=5)
+    if had_one:  # an incident that ended long before
+        here.flow.lift(KEY, "eve", "it was us", NOW - QUIET, is_owner=True)
     here.flow.lift(KEY, "eve", "it was us", later, is_owner=True)
     here.take([counted(finding(ThreatLevel.CRITICAL))], later)
 
