@@ -73,15 +73,10 @@ class TheftFlow(Flow):
             return Report(f"batch {name} is known: changes nothing")
         oldest = now - dt.timedelta(hours=self.policy.events.max_age_hours)
         fresh = [one for one in batch if oldest <= one.at <= now + _AHEAD]
-        by_key: dict[str, Seen] = {}
         if self._keeper is not None:  # before anything is judged by what may be lost
             served = (one.key_id for one in fresh if one.status < FAILED)
             self._keeper.look_after(dict.fromkeys(served), now)
-        for one in sorted(fresh, key=lambda one: one.at):
-            seen = by_key.setdefault(one.key_id, Seen([], []))
-            answer = self._shown(one)
-            seen.used.append(Used(one.use, is_strange=answer.is_strange))
-            seen.found += answer.findings
+        by_key = self._seen(fresh)
         told, failed = [], []
         for key_id, seen in by_key.items():
             seen.found = [*self._unsaid.pop(key_id, ()), *seen.found]
@@ -152,6 +147,21 @@ class TheftFlow(Flow):
                 names.append(theft.name)
         return tuple(names)
 
+    def _seen(self, events: list[usage.UsageEvent]) -> dict[str, Seen]:
+        """What events show, by key, in the order of their time."""
+        by_key: dict[str, Seen] = {}
+        for one in sorted(events, key=lambda one: one.at):
+            seen = by_key.setdefault(one.key_id, Seen([], []))
+            try:
+                answer = self._shown(one)
+            except Unavailable:
+                for key_id, known in by_key.items():
+                    self._remember(key_id, known.found)
+                raise
+            seen.used.append(Used(one.use, is_strange=answer.is_strange))
+            seen.found += answer.findings
+        return by_key
+
     def _shown(self, event: usage.UsageEvent) -> Answer:
         """What an event showed where it was counted, or shows now."""
         told = tuple(one for one in event.findings if one.key_id == event.key_id)
@@ -176,6 +186,7 @@ class TheftFlow(Flow):
 
     def _remember(self, key_id: str, found: list[Finding]) -> None:
         """Keep what could not be recorded: the counters say a finding once, to whoever asked."""
+        found = [*self._unsaid.pop(key_id, ()), *found]
         if found and len(self._unsaid) < _UNSAID:
             self._unsaid[key_id] = found[-_UNSAID:]
 

@@ -548,6 +548,27 @@ def test_what_was_found_while_the_records_were_away_is_not_forgotten(monkeypatch
     assert served(here) == 40
 
 
+def test_what_was_found_before_the_counters_went_away_is_not_forgotten(monkeypatch):
+    here = known_key()
+    flow, observe = here.flow, here.counters.observe
+    monkeypatch.setattr(Here, "flow", flow)
+    last = replace(TRIED[-1], at=TRIED[-1].at + dt.timedelta(seconds=1), key_id="other")
+
+    def observing(one):
+        if one.key_id == "other":
+            raise Unavailable("away")
+        return observe(one)
+
+    with monkeypatch.context() as away:
+        away.setattr(here.counters, "observe", observing)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="away"):
+                here.take([*TRIED, last], last.at, "again")
+    here.take([*TRIED, last], last.at, "again")
+
+    assert here.held(at=last.at).curb is Curb.BLOCK
+
+
 def test_strange_uses_that_a_shared_store_counted_belong_to_the_incident_too(here):
     early = [counted(at=NOW - dt.timedelta(seconds=n), strange=True) for n in (3, 2)]
     usual = counted(at=NOW - dt.timedelta(seconds=1))
