@@ -181,6 +181,8 @@ class TheftFlow(Flow):
 
         kept = self._changed(key_id, changed)
         if (theft := kept.value.theft) and (held := thefts.slipped(theft, seen.used)):
+            # From now on: stores keep it for as long as it spans, and its age is what is alarming.
+            held = replace(held, since=now.timestamp())
             self._step(theft, HoldBack(held), _ACTOR, now)
         return self._carry_out(kept, _ACTOR, now)
 

@@ -633,6 +633,20 @@ def test_a_block_that_the_counters_lost_is_put_back(here, seconds, is_back):
     assert here.audit().count("HoldBack") == 1 + is_back
 
 
+def test_a_block_that_is_put_back_is_new_and_ends_when_it_was_to_end():
+    """Stores keep a block for as long as it spans; instances alarm by how old one is."""
+    block = replace(POLICY.security.responses.critical, hours=24)
+    responses = replace(POLICY.security.responses, critical=block)
+    here = Here(replace(POLICY, security=replace(POLICY.security, responses=responses)))
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    here.counters = open_counters("memory://")
+    at = NOW + dt.timedelta(hours=23)
+    here.take([counted(at=at)], at)
+    held = here.held(at=at)
+
+    assert (held.since, held.until) == (at.timestamp(), (NOW + QUIET).timestamp())
+
+
 def test_a_key_that_began_anew_is_told_what_was_usual_before():
     here = known_key()
     here.take([usual()])
