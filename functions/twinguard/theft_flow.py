@@ -97,10 +97,8 @@ class TheftFlow(Flow):
 
     def lift(self, key_id: str, by: str, why: str, now: dt.datetime, *, is_owner: bool) -> str:
         """End what holds a key back on a person's word; in words, what that was."""
-        kept = self.theft_journal.case(key_id)
-        theft = kept.value.theft or Theft(
-            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW
-        )
+        known = self.theft_journal.theft(key_id)
+        theft = known or Theft(key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW)
         lifted = Restraint(
             key_id=key_id,
             curb=Curb.NONE,
@@ -116,9 +114,18 @@ class TheftFlow(Flow):
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)
+
+        def over(case: Case) -> Case:
+            found = case.theft or theft
+            if found.findings != theft.findings:
+                raise Conflict(
+                    f"more was found of {key_id} meanwhile; look at it, and lift it again"
+                )
+            return Case(theft=thefts.ended(found, by, why, now))
+
         # Also where none was open: what was found before and is only heard of later is over too.
-        self._finish(kept, thefts.ended(theft, by, why, now), by, now)
-        if kept.value.theft is None or not theft.is_open:
+        self._carry_out(self._changed(key_id, over), by, now)
+        if known is None or not known.is_open:
             return f"{key_id} is not held back any more; no incident was open"
         return f"{key_id} is not held back any more; incident {theft.name} is over"
 

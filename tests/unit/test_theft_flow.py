@@ -17,7 +17,7 @@ from twinguard.decide.model import Alert, AlertState
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.thefts import absorbed, due
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
-from twinguard.errors import BadEvent, Unavailable
+from twinguard.errors import BadEvent, Conflict, Unavailable
 from twinguard.flow import Ports
 from twinguard.parse import Event
 from twinguard.policy import Level
@@ -335,6 +335,38 @@ def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(her
 
     assert here.held(at=later) is None
     assert here.topics.alerts == []
+
+
+def meanwhile(here, monkeypatch, *findings):
+    """Have the key used while a person lifts what holds it back, once."""
+    restrain = here.counters.restrain
+
+    def restraining(restraint):
+        restrain(restraint)
+        if restraint.curb is Curb.NONE:
+            monkeypatch.undo()
+            here.take([counted(*findings, at=NOW + dt.timedelta(seconds=9))])
+
+    monkeypatch.setattr(here.counters, "restrain", restraining)
+
+
+def test_a_key_that_is_used_while_it_is_lifted_is_lifted(here, monkeypatch):
+    here.take([counted(finding(ThreatLevel.HIGH))])
+    meanwhile(here, monkeypatch)
+    here.flow.lift(KEY, "eve", "it was us", NOW + dt.timedelta(minutes=1), is_owner=True)
+    theft = here.flow.theft_journal.theft(KEY)
+
+    assert (theft.ended_by, theft.sources[AWAY].requests) == ("eve", 2)
+
+
+def test_what_is_found_while_a_key_is_lifted_is_for_a_person_to_look_at(here, monkeypatch):
+    here.take([counted(finding(ThreatLevel.HIGH))])
+    meanwhile(here, monkeypatch, finding(ThreatLevel.CRITICAL, NOW + dt.timedelta(seconds=9)))
+    with pytest.raises(Conflict, match="more was found of"):
+        here.flow.lift(KEY, "eve", "it was us", NOW + dt.timedelta(minutes=1), is_owner=True)
+
+    assert here.flow.theft_journal.theft(KEY).is_open
+    assert here.held().curb is Curb.BLOCK
 
 
 def test_a_key_id_with_a_slash_names_its_incident_all_the_same(here):
