@@ -467,6 +467,21 @@ def test_records_keep_nothing_of_them():
     assert store._memory._watch.tracked == 0
 
 
+@pytest.mark.parametrize("served", [True, False])
+def test_a_key_whose_baseline_was_evicted_is_counted_where_no_more_may_begin(shared, key, served):
+    """A full server forgets first what is seldom read; that is no failure of it."""
+    store, last = shared(), replace(made_up(0), key_id=key, status=200)
+    store.observe(last)
+    for number in range(100):
+        store.observe(made_up(number, status=200))
+    table = b"throttled:" + key.encode()
+    store._calls.ask(table, b"DEL", b"{%s}:base" % table)
+    other, later = shared(), replace(last, at=last.at + dt.timedelta(seconds=9))
+    count = other.observe if served else other.admit
+
+    assert count(later) == Answer()
+
+
 def begun(store):
     """The keys that a store remembers."""
     if hasattr(store, "_watch"):
