@@ -501,6 +501,16 @@ def test_a_page_that_answers_everybody_makes_few_keys_known(opened):
     assert begun(store) == 250, "a private network is nobody's on the Internet"
 
 
+def test_a_late_use_of_the_hour_before_lets_no_more_keys_begin(opened):
+    store, hour = opened(), dt.timedelta(hours=1)
+    for number in range(150):
+        call = made_up(number, status=200)
+        store.observe(call)
+        store.observe(replace(call, at=call.at - hour, key_id=f"late-{number}"))
+
+    assert begun(store) <= 200
+
+
 def test_a_key_begins_with_the_first_request_that_is_served(opened):
     for status, count in ((401, 0), (200, 1), (200, 1)):
         store = opened()
