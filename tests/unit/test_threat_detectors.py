@@ -20,16 +20,15 @@ from twinguard.decide.threats.baseline import (
     Baseline,
 )
 from twinguard.decide.threats.detectors import (
-    burst,
     concurrent_usage,
     geographic_anomaly,
     pattern_anomaly,
     surprise,
-    usage_spike,
 )
 from twinguard.decide.threats.places import apart_km
 from twinguard.decide.threats.rules import RULES
 from twinguard.decide.threats.values import NetworkKind, ThreatLevel
+from twinguard.decide.threats.volume import burst, usage_spike
 from twinguard.decide.threats.window import Novel, Window
 
 AT = START.timestamp() + 20 * 86400
@@ -192,7 +191,7 @@ def test_volume_of_strangers_is_compared_with_what_strangers_bring():
 
     assert calm.parts["volume_of_strange_sources"] > used_to.parts["volume_of_strange_sources"]
     assert calm.evidence["strange_requests_in_the_hour"] == 300
-    assert used_to.evidence["usual_strange_requests_in_an_hour"] == 411.0
+    assert used_to.evidence["usual_strange_requests_in_an_hour"] == 412.5
 
 
 def test_a_burst_is_over_either_of_two_windows():
@@ -218,7 +217,7 @@ def test_a_country_alone_is_nothing():
 
 
 def test_agreement_raises_the_level():
-    first = stranger(ADDRESS, NETWORK, strange=30, strange_hour=30.0, requests_hour=300.0)
+    first = stranger(ADDRESS, NETWORK, strange=30, strange_hour=30.0, requests_hour=400.0)
     more = replace(
         first,
         novel=novel(ADDRESS, NETWORK, COUNTRY, KIND, AGENT),
@@ -251,7 +250,7 @@ def test_another_program_on_the_owners_machines_is_at_most_medium():
 
 def test_critical_takes_two_kinds_of_new():
     much = {"strange": 900, "strange_hour": 900.0, "requests_hour": 1200.0, "changes": 4}
-    at = stranger(ADDRESS, NETWORK, kinds=(NetworkKind.EYEBALL,), **much)
+    at = stranger(ADDRESS, NETWORK, kinds=(NetworkKind.HOSTING,), **much)
     one = assess(ANY, replace(at, requests_60s=480.0), baseline(), RULES)
     two = assess(
         ANY, replace(at, requests_60s=480.0, novel=novel(ADDRESS, NETWORK, KIND)), baseline(), RULES
@@ -293,12 +292,12 @@ def test_a_key_that_was_never_with_people_does_not_move_like_one():
     servers = [*seen[:KIND], {"hosting": [0, 480, 20]}, *seen[KIND + 1 :]]
     machine = concurrent_usage(ANY, away, baseline(seen=servers, **calm), RULES)
 
-    assert person.parts == {"a_person_may_have_moved": -2.5}
+    assert person.parts == {"a_person_may_have_moved": -1.0}
     assert machine.parts == {}
 
 
 def test_a_young_key_takes_more_bits_and_more_requests():
-    at = stranger(ADDRESS, NETWORK, COUNTRY, KIND, AGENT, strange=8, strange_hour=8.0)
+    at = stranger(ADDRESS, NETWORK, AGENT, strange=8, kinds=(NetworkKind.HOSTING,))
     old, young = baseline(), baseline(since=HOUR - 12)
     told, waited = assess(ANY, at, old, RULES), assess(ANY, at, young, RULES)
 
@@ -306,3 +305,129 @@ def test_a_young_key_takes_more_bits_and_more_requests():
     assert waited.needed == tuple(limit + RULES.young_bits * 0.75 for limit in told.needed)
     assert told.level in {ThreatLevel.HIGH, ThreatLevel.CRITICAL}
     assert waited.level in {None, ThreatLevel.LOW}
+
+
+def test_what_is_clear_needs_no_more_requests_of_a_young_key():
+    everything = stranger(ADDRESS, NETWORK, COUNTRY, KIND, AGENT, strange=8, is_scanner=True)
+
+    assert assess(ANY, everything, baseline(since=HOUR - 12), RULES).level is ThreatLevel.HIGH
+
+
+def test_what_is_new_counts_in_the_request_that_shows_it():
+    colleague_and_traveller = stranger(NETWORK, COUNTRY, AGENT)
+    traveller = [(NETWORK, f"new-{NETWORK}"), (COUNTRY, f"new-{COUNTRY}"), (AGENT, "usual")]
+    both = [*traveller[:2], (AGENT, f"new-{AGENT}")]
+
+    shown = colleague_and_traveller.shown_by(traveller)
+
+    assert (shown.novel[AGENT], shown.novel[COUNTRY]) == (
+        (),
+        colleague_and_traveller.novel[COUNTRY],
+    )
+    assert colleague_and_traveller.shown_by(both) is colleague_and_traveller
+
+
+def test_who_tries_a_key_by_hand_asks_a_few_times():
+    at = stranger(ADDRESS, NETWORK, AGENT, changes=3, strange=9, kinds=(NetworkKind.EYEBALL,))
+    hand, script = (assess(ANY, replace(at, strange=n), baseline(), RULES) for n in (9, 12))
+    rented = assess(ANY, replace(at, kinds=(NetworkKind.HOSTING,)), baseline(), RULES)
+
+    assert (hand.level, script.level) == (ThreatLevel.MEDIUM, ThreatLevel.HIGH)
+    assert rented.level is ThreatLevel.HIGH
+
+
+def test_two_requests_are_enough_only_where_little_doubt_is_left():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, strange=2, changes=3, kinds=(NetworkKind.HOSTING,))
+    plain = replace(at, novel=novel(ADDRESS, NETWORK, COUNTRY, AGENT))
+
+    assert assess(ANY, at, baseline(), RULES).level is ThreatLevel.MEDIUM
+    assert assess(ANY, plain, baseline(), RULES).level is ThreatLevel.HIGH
+
+
+def test_an_office_in_the_usual_country_is_not_blocked_at_once():
+    much = {"strange": 900, "strange_hour": 900.0, "requests_hour": 1200.0, "changes": 4}
+    test = stranger(ADDRESS, NETWORK, AGENT, kinds=(NetworkKind.BUSINESS,), **much)
+    lines = [*baseline().seen[:KIND], {"hosting": [0, 480, 20]}, *baseline().seen[KIND + 1 :]]
+    key = baseline(seen=lines)
+    office = assess(ANY, replace(test, requests_60s=480.0), key, RULES)
+    rented = replace(test, requests_60s=480.0, kinds=(NetworkKind.HOSTING,))
+
+    assert geographic_anomaly(ANY, test, key, RULES).parts["an_office_in_the_usual_country"] == -3.0
+    assert office.level is ThreatLevel.HIGH
+    assert assess(ANY, rented, key, RULES).level is ThreatLevel.CRITICAL
+
+
+def test_volume_that_replaces_the_keys_own_counts_half():
+    at = stranger(NETWORK, AGENT, strange_hour=200.0, requests_hour=200.0)
+    beside = replace(at, requests_hour=400.0)
+    instead, more = (usage_spike(ANY, one, baseline(), RULES) for one in (at, beside))
+
+    whole = more.parts["volume_of_strange_sources"]
+    assert instead.parts["volume_of_strange_sources"] == pytest.approx(whole / 2)
+
+
+def test_most_that_comes_in_the_first_hours_is_new():
+    at = stranger(NETWORK, strange_hour=50.0)
+    first, later = (baseline(active=hours) for hours in (2.0, 180.0))
+    early, late = (
+        usage_spike(ANY, at, base, RULES).evidence["usual_strange_requests_in_an_hour"]
+        for base in (first, later)
+    )
+
+    assert (early, late) == (65.0, 12.5)
+
+
+def test_rare_strangers_are_not_excused_by_what_usual_ones_bring():
+    used_to = baseline(strange_hour=400.0)
+    usual, rare = (
+        usage_spike(ANY, stranger(*new, strange_hour=300.0), used_to, RULES).parts
+        for new in ((NETWORK,), (NETWORK, AGENT))
+    )
+
+    assert rare["volume_of_strange_sources"] > 3 * usual["volume_of_strange_sources"]
+
+
+def test_one_of_several_people_abroad_is_no_impossible_traveller():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, kinds=(NetworkKind.EYEBALL, NetworkKind.UNKNOWN))
+    fresh = list(at.novel)
+    fresh[COUNTRY] = (replace(fresh[COUNTRY][0], value="RU"),)
+    person = replace(at, novel=tuple(fresh))
+    server = replace(person, kinds=(NetworkKind.HOSTING,))
+    team = baseline(several=90.0)
+    parts, others = (geographic_anomaly(ANY, one, team, RULES).parts for one in (person, server))
+
+    assert parts["people_with_the_usual_program"] == -2.0
+    assert parts["impossible_travel"] < 0.1
+    assert others["impossible_travel"] == pytest.approx(0.9)
+
+
+def test_a_pool_of_lines_is_no_person():
+    at = stranger(ADDRESS, NETWORK, COUNTRY, kinds=(NetworkKind.EYEBALL,))
+    networks = tuple(replace(at.novel[NETWORK][0], value=f"isp-{n}") for n in range(4))
+    pool = replace(at, novel=(*at.novel[:NETWORK], networks, *at.novel[NETWORK + 1 :]))
+    one, many = (geographic_anomaly(ANY, each, baseline(), RULES).parts for each in (at, pool))
+
+    assert "people_with_the_usual_program" in one
+    assert "people_with_the_usual_program" not in many
+
+
+def test_strangers_beside_a_load_that_goes_on_count_in_full():
+    at = stranger(NETWORK, AGENT, strange_hour=200.0, requests_hour=201.0)
+    instead = usage_spike(ANY, at, baseline(), RULES).parts["volume_of_strange_sources"]
+    beside = replace(at, requests_hour=300.0)
+
+    assert usage_spike(ANY, beside, baseline(), RULES).parts[
+        "volume_of_strange_sources"
+    ] == pytest.approx(2 * instead, rel=0.02)
+
+
+def test_hours_of_the_day_stand_for_those_of_the_week_in_the_first_week():
+    week = [100 if slot < 24 else 0 for slot in range(168)]
+    at = stranger(NETWORK)
+    usual = {}
+    for age in (60, 480):
+        base = baseline(week=week, since=HOUR - age)
+        evidence = usage_spike(ANY, at, base, RULES).evidence
+        usual[age] = evidence["usual_strange_requests_in_an_hour"]
+
+    assert usual == {60: 12.5, 480: 1.0}

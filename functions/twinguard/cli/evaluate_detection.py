@@ -18,12 +18,13 @@ from rich.table import Table
 from twinguard.cli.detection_score import LINES, Score, Sums, scored
 from twinguard.cli.scale_output import table
 from twinguard.decide.threats.memory import Watch
-from twinguard.decide.threats.values import KeyFacts, NetworkKind, Place, Use
+from twinguard.decide.threats.values import NetworkKind, Place, Use
 from twinguard.standins.literal_rules import LiteralRules
 from twinguard.standins.second_traffic import second_traffic
+from twinguard.standins.third_traffic import third_traffic
 from twinguard.standins.traffic import traffic
 
-DEV_SEEDS = "401-404"
+DEV_SEEDS = "601-604"
 HELD_BACK = "901-904"
 """Nothing was tuned on these."""
 
@@ -32,8 +33,12 @@ Told = tuple[float, str, int]
 """When, which key, which level's rank."""
 
 
-AUTHORS = {"first author": traffic, "second author": second_traffic}
-"""Two generators that share no habits: see `standins`."""
+AUTHORS = {
+    "first author": traffic,
+    "second author": second_traffic,
+    "third author": third_traffic,
+}
+"""Generators that share no habits: see `standins`."""
 
 
 def run(author: str, seed: int, days: int, keys: int, rounds: int) -> tuple[Score, Score]:
@@ -45,7 +50,7 @@ def run(author: str, seed: int, days: int, keys: int, rounds: int) -> tuple[Scor
         found = geo.get(ip)
         return Place(found[0], NetworkKind(found[1]), found[2]) if found else None
 
-    watch = Watch([KeyFacts(key.name) for key in made.keys], place_of)
+    watch = Watch(made.facts, place_of)
     countries: dict[str, str] = {}
     literal = LiteralRules(countries)
     ours: list[Told] = []

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
+from twinguard.decide.threats.values import KeyFacts
 from twinguard.standins.traffic_attacks import CORE, EVASIVE, Attack, Thief
 from twinguard.standins.traffic_keys import DAY, HOUR, Key
 from twinguard.standins.traffic_shapes import SHAPES
@@ -50,12 +51,13 @@ class Theft:
 
 @dataclass
 class Traffic:
-    """Everything of one seed. Iterate `events` once."""
+    """Everything of one seed. Iterate `events` once. `facts` may be empty: no file of keys."""
 
     world: Places
     keys: Sequence[Named]
     thefts: list[Theft]
     events: Iterator[Event]
+    facts: Sequence[KeyFacts] = ()
 
 
 def traffic(

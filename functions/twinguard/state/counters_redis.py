@@ -215,7 +215,7 @@ class RedisCounters:
         is_new = words_of(use, seen, known.hour, base, rules).is_new_address
         if reply.is_news and is_new and seen.is_strange:
             self._ask_neighbours(use, seen, reply)
-        window = reply.window(known, rules)
+        window = reply.window(known, rules).shown_by(seen.parts)
         found = assess(use, window, base, rules)
         if found.level is None:
             return ()

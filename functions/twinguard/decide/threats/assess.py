@@ -19,6 +19,7 @@ from twinguard.decide.threats.baseline import (
     Baseline,
 )
 from twinguard.decide.threats.detectors import DETECTORS
+from twinguard.decide.threats.moves import SERVERS, is_an_office
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, Finding, Signal, ThreatLevel, Use
 from twinguard.decide.threats.window import Window
@@ -28,7 +29,17 @@ _FOREIGN = (NETWORK, COUNTRY, KIND, AGENT)
 _TELLING = 2.0
 """Bits from which on a detector agrees."""
 
+_CLEAR = 8.0
+"""So many bits over its limit a level is as clear in a key's first hours as later."""
+
+_PLAIN = 4.5
+"""So many bits over its limit, half way to CRITICAL, HIGH needs no third request."""
+
+_KNOWN = 24.0
+"""Active hours before which a key is too little known to be blocked at once for what is new."""
+
 _FAILURES = 5
+_MEDIUM = ThreatLevel.MEDIUM.rank
 
 _LEAST = 5.0
 """Known sources some 1.6 times over the limit: below, a quota deals with it."""
@@ -62,12 +73,28 @@ def assess(use: Use, window: Window, baseline: Baseline, rules: Rules) -> Assess
     youth = most * max(0.0, 1 - age / rules.young_hours)
     limits = (rules.low, rules.medium, rules.high, rules.critical)
     needed = tuple(limit + rules.young_bits * youth for limit in limits)
-    floors = tuple(least * (1 + rules.young_requests * youth) for least in rules.requests)
+    floors = _floors(window, youth, bits, needed, rules)
     found = None
     for level, limit, least in zip(ThreatLevel, needed, floors, strict=True):
         if bits >= limit and window.strange >= least:
             found = level
-    return Assessment(_of_strange(found, use, window, signals), bits, tuple(signals), needed)
+    return Assessment(
+        _of_strange(found, use, window, baseline, signals), bits, tuple(signals), needed
+    )
+
+
+def _floors(
+    window: Window, youth: float, bits: float, needed: Sequence[float], rules: Rules
+) -> tuple[float, ...]:
+    """The strange requests that each level takes: more while a key is young, fewer the clearer."""
+    is_odd = _is_odd(window)
+    floors = []
+    for level, least, limit in zip(ThreatLevel, rules.requests, needed, strict=True):
+        doubt = max(0.0, 1 - max(0.0, bits - limit) / _CLEAR)
+        by_hand = rules.by_hand if level.rank > _MEDIUM and not is_odd else 1.0
+        is_plain = level is ThreatLevel.HIGH and is_odd and bits >= limit + _PLAIN
+        floors.append((least - is_plain) * max(1 + rules.young_requests * youth * doubt, by_hand))
+    return tuple(floors)
 
 
 def finding(use: Use, window: Window, assessment: Assessment, level: ThreatLevel) -> Finding:
@@ -101,7 +128,11 @@ def _of_known(signals: Sequence[Signal], least: float) -> ThreatLevel | None:
 
 
 def _of_strange(
-    found: ThreatLevel | None, use: Use, window: Window, signals: Sequence[Signal]
+    found: ThreatLevel | None,
+    use: Use,
+    window: Window,
+    baseline: Baseline,
+    signals: Sequence[Signal],
 ) -> ThreatLevel | None:
     """The level that bits and requests reach, lowered where too little agrees."""
     if found is not None and _is_at_home(use, window):
@@ -110,7 +141,7 @@ def _of_strange(
     agreeing = [signal for signal in signals if signal.bits >= _TELLING]
     if found in {ThreatLevel.HIGH, ThreatLevel.CRITICAL} and len(agreeing) < 2:  # noqa: PLR2004
         return ThreatLevel.MEDIUM
-    if found is ThreatLevel.CRITICAL and not _is_certain(window, signals):
+    if found is ThreatLevel.CRITICAL and not _is_certain(window, baseline, signals):
         return ThreatLevel.HIGH
     return found
 
@@ -122,16 +153,27 @@ def _is_at_home(use: Use, window: Window) -> bool:
     return not has_stranger or not any(window.novel[at] for at in _FOREIGN)
 
 
+def _is_odd(window: Window) -> bool:
+    """What no colleague does who tries a key by hand: abroad, on rented machines, with a list."""
+    does = window.is_listing or window.is_scanner or window.is_flagged or window.other_keys
+    is_abroad = bool(window.novel[COUNTRY]) or not SERVERS.isdisjoint(window.kinds)
+    return is_abroad or bool(does) or window.failed >= _FAILURES
+
+
 def _is_upgrade(window: Window) -> bool:
     """Another program on the owner's own machines, which does nothing that thieves do."""
     is_odd = window.is_generic or window.is_listing or window.is_scanner
     return not window.novel[ADDRESS] and not is_odd and window.failed < _FAILURES
 
 
-def _is_certain(window: Window, signals: Sequence[Signal]) -> bool:
-    """Two things are new and there is much of it, or it is known to be hostile."""
+def _is_certain(window: Window, baseline: Baseline, signals: Sequence[Signal]) -> bool:
+    """Somebody else's network and one thing more, and much of it, or known to be hostile.
+
+    Another region or program on the owner's cloud, or a test from an office, can be the owner."""
     if window.is_scanner or window.is_flagged:
         return window.succeeded > 0
+    if baseline.active < _KNOWN or not window.novel[NETWORK] or is_an_office(window):
+        return False
     volume = max(signal.bits for signal in signals if signal.detector in _VOLUME)
     new = sum(bool(window.novel[at]) for at in _FOREIGN)
     return volume >= _TELLING and new >= 2  # noqa: PLR2004 - one network more can be a launch

@@ -2,7 +2,7 @@
 """strategy.md's five detectors: pure functions over (use, window, baseline, rules).
 
 Each says in bits how much better theft explains what it sees than the key's own past does, and
-why, in numbers. None decides alone: `assess.py` adds them up."""
+why, in numbers. None decides alone: `assess.py` adds them up. Volume is in `volume.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from twinguard.decide.threats.moves import (
     has_left_the_inside,
     has_moved,
     is_additional,
+    is_an_office,
     is_much,
+    is_one_of_them,
     is_roaming,
     is_rollout,
     new_kind,
@@ -33,6 +35,7 @@ from twinguard.decide.threats.moves import (
 )
 from twinguard.decide.threats.rules import Rules
 from twinguard.decide.threats.values import Detector, Fact, NetworkKind, Signal, Use
+from twinguard.decide.threats.volume import SETTLED, burst, usage_spike
 from twinguard.decide.threats.window import Novel, Window
 
 _BREADTH = 0.5
@@ -41,8 +44,11 @@ _BREADTH = 0.5
 _RARE = 0.15
 """An hour of the week that saw use less often is unusual."""
 
-_SETTLED = 48.0
-"""Active hours after which the week and the usual volume are taken for known."""
+_DUE = 3.0
+"""Requests that are missed by now: fewer can be chance."""
+
+_WORKDAYS = 12.0
+"""Active hours after which a person is known: some two days of work."""
 
 
 def surprise(count: int, expected: float) -> float:
@@ -84,15 +90,12 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     if best:
         parts["new_source"] = best
     weight = min(1.0, best / 5)
-    if best and not window.novel[NETWORK] and not window.novel[AGENT]:
-        parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
+    parts |= _explained(best, window, baseline, rules)
     if country:
         parts["new_country"] = 2.0 * weight
-    if best and is_rollout(window, baseline, rules):
-        is_sure = NetworkKind.HOSTING in window.kinds
-        bits = -2.0 if not is_sure or is_additional(window, baseline) else -4.0
-        parts["servers_with_the_usual_agent"] = bits * weight
-    if kind:
+    if best and is_an_office(window):
+        parts["an_office_in_the_usual_country"] = -3.0 * weight
+    elif kind:
         parts["new_kind_of_network"] = new_kind(kind, window, baseline, rules) * weight
     elif weight and NetworkKind.PROXY in window.kinds:
         parts["proxy"] = 2.0 * weight
@@ -118,6 +121,21 @@ def geographic_anomaly(_: Use, window: Window, baseline: Baseline, rules: Rules)
     return Signal(Detector.GEOGRAPHIC_ANOMALY, _kept(parts), evidence)
 
 
+def _explained(best: float, window: Window, baseline: Baseline, rules: Rules) -> dict[str, float]:
+    """What owners do with a usual program: more machines of theirs, or elsewhere, or people."""
+    parts = {}
+    weight = min(1.0, best / 5)
+    if best and not window.novel[NETWORK] and not window.novel[AGENT]:
+        parts["operator_and_agent_are_known"] = -min(4.0, best / 2)
+    if is_one_of_them(window, baseline, rules):
+        parts["people_with_the_usual_program"] = -2.0 * weight
+    if is_rollout(window, baseline, rules):
+        is_sure = NetworkKind.HOSTING in window.kinds
+        bits = -2.0 if not is_sure or is_additional(window, baseline) else -4.0
+        parts["servers_with_the_usual_agent"] = bits * weight
+    return parts
+
+
 def _placed(window: Window, baseline: Baseline, dimension: int, rules: Rules) -> tuple[Novel, ...]:
     """What is new of a dimension, nothing where the key's own places are not known."""
     new = window.novel[dimension]
@@ -133,15 +151,15 @@ def concurrent_usage(_: Use, window: Window, baseline: Baseline, rules: Rules) -
     has_source = is_strange and any(window.novel[at] for at in (ADDRESS, NETWORK, COUNTRY))
     if has_source and gap <= rules.active_seconds:
         turns = min(1.0, (1 + window.changes) / 3)
-        parts["beside_known_sources"] = min(3.0, max(1.0, -math.log2(usual))) * turns
-    elif (
-        is_strange and baseline.active >= _SETTLED and has_source and not is_much(window, baseline)
-    ):
+        most = 1.5 if is_one_of_them(window, baseline, rules) else 3.0
+        parts["beside_known_sources"] = min(most, max(1.0, -math.log2(usual))) * turns
+    elif has_source and not is_much(window, baseline):
+        if baseline.active >= _WORKDAYS and has_moved(window, baseline, rules):
+            parts["a_person_may_have_moved"] = -1.0
         due = baseline.activity(window.hour) * baseline.avg_requests_per_hour * gap / 3600
-        if due > 3:  # noqa: PLR2004 - silence where use was due: it moved, nobody else came
+        # Silence where use was due: it moved, nobody else came.
+        if baseline.active >= SETTLED and due > _DUE:
             parts["known_sources_moved"] = -3.0
-        if has_moved(window, baseline, rules):
-            parts["a_person_may_have_moved"] = -2.5
     if window.other_keys:
         shared = 1.5 * math.log2(1 + window.other_keys)
         parts["same_source_on_other_keys"] = shared + 2.0 * window.other_keys_agent
@@ -189,56 +207,6 @@ def pattern_anomaly(_: Use, window: Window, baseline: Baseline, __: Rules) -> Si
         "typical_hours": ",".join(map(str, baseline.typical_hours)),
     }
     return Signal(Detector.PATTERN_ANOMALY, _kept(parts), evidence)
-
-
-def usage_spike(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
-    """The volume of strange sources against what strange sources usually bring, and of all."""
-    parts: dict[str, float] = {}
-    settled = min(1.0, (window.hour - baseline.since) / 168)
-    due = 1 - settled * (1 - baseline.activity(window.hour))
-    is_same_program = not window.novel[AGENT]
-    if window.at - window.known_at > rules.quiet_seconds and has_moved(window, baseline, rules):
-        due = 1.0  # Whoever moved to another time zone brings the usual volume at other hours.
-    usual = 1 + baseline.strange_hour + 0.1 * baseline.avg_requests_per_hour * due
-    more = max(window.strange_hour, window.strange / max(1.0, window.hours)) / usual
-    if window.strange:
-        most = max(1.3 * baseline.avg_requests_per_hour, baseline.peak_hour)
-        instead = window.requests_hour < most * due
-        is_other = not is_same_program and bool(window.novel[NETWORK])
-        bits = min(7.5 if is_other else 6.0, 1.5 * math.log2(1 + more))
-        parts["volume_of_strange_sources"] = bits * (0.5 if instead else 1.0)
-        if instead and is_same_program and not window.novel[KIND]:
-            parts["volume_and_agent_as_usual"] = -1.5
-        known = window.requests_hour - window.strange_hour
-        if is_same_program and baseline.active >= _SETTLED / 2 and known > 1.3 * baseline.peak_hour:
-            parts["known_sources_grow_too"] = -4.0
-    expected = max(baseline.peak_hour, baseline.avg_requests_per_hour * rules.spike, 30.0)
-    total = window.requests_hour / expected
-    if baseline.active >= _SETTLED / 2 and total > 1:
-        parts["volume"] = min(6.0, 2 * math.log2(1 + total))
-    evidence: dict[str, Fact] = {
-        "strange_requests_in_the_hour": round(window.strange_hour),
-        "usual_strange_requests_in_an_hour": round(usual, 1),
-        "requests_in_the_hour": round(window.requests_hour),
-        "avg_requests_per_hour": round(baseline.avg_requests_per_hour, 1),
-        "most_in_an_hour": round(baseline.peak_hour),
-    }
-    return Signal(Detector.USAGE_SPIKE, _kept(parts), evidence)
-
-
-def burst(_: Use, window: Window, baseline: Baseline, rules: Rules) -> Signal:
-    """Two sliding windows, 60 and 10 seconds, against min(quota, k times the key's own past)."""
-    short = max(window.limit / 3, rules.factor * baseline.peak_10)
-    over = max(window.requests_60s / window.limit, window.requests_10s / short)
-    parts = {"over_the_limit": min(8.0, 3 + 3 * math.log2(over))} if over > 1 else {}
-    evidence: dict[str, Fact] = {
-        "requests_10s": round(window.requests_10s),
-        "requests_60s": round(window.requests_60s),
-        "limit_10s": round(short),
-        "limit_60s": round(window.limit),
-        "most_in_a_minute": round(baseline.peak_60),
-    }
-    return Signal(Detector.BURST, parts, evidence)
 
 
 Detect = Callable[[Use, Window, Baseline, Rules], Signal]

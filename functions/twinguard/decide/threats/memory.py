@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from twinguard.decide.threats.assess import assess, finding
 from twinguard.decide.threats.baseline import ADDRESS, NETWORK, Baseline
 from twinguard.decide.threats.episode import Episode
-from twinguard.decide.threats.hot import Hot
+from twinguard.decide.threats.hot import Hot, parts_of
 from twinguard.decide.threats.neighbours import Neighbours
 from twinguard.decide.threats.newcomers import Newcomers
 from twinguard.decide.threats.reader import Reader
@@ -273,12 +273,13 @@ class Watch:
             hot.alarm, hot.short = max(r60, hot.alarm) * 1.5, max(r10, hot.short) * 1.5
         episode = hot.active_episode(at, self.rules)
         window = hot.window(at, r60, r10, self.rules)
+        source, agent, path = self._reader.read(use)
+        window = window.shown_by(parts_of(source, agent, path))
         found = assess(use, window, hot.base, self.rules)
         if found.level is None:
             return ()
         rank = found.level.rank
         is_strange = episode is not None and episode.strange > 0
-        source, agent, _ = self._reader.read(use)
         came = tuple(hot.since(*mark) for mark in marks_of(source, agent))
         told = Told(
             *hot.volume_told,

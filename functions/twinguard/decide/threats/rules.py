@@ -14,11 +14,15 @@ class Rules(Struct, frozen=True, kw_only=True):
     Levels: `low` to `critical` are the bits that all detectors together must reach, and
     `requests` what must have come from strange sources before a level is said at all."""
 
-    low: float = 11.0
-    medium: float = 12.5
-    high: float = 15.5
+    low: float = 10.0
+    medium: float = 11.5
+    high: float = 14.5
     critical: float = 24.0
     requests: tuple[int, int, int, int] = (2, 2, 3, 6)
+
+    by_hand: float = 4.0
+    """Who tries a key by hand asks a few times: HIGH and CRITICAL take so many times as many
+    requests where no more than a new source and program in the usual country speaks for a thief."""
 
     young_hours: float = 48.0
     young_bits: float = 3.0
@@ -38,6 +42,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     # --- episodes of strange use ----------------------------------------------------------------
     quiet_seconds: float = 6 * 3600.0
     longest_seconds: float = 72 * 3600.0
+    again_seconds: float = 3600.0
     active_seconds: float = 900.0
 
     # --- volume ---------------------------------------------------------------------------------

@@ -119,5 +119,5 @@ def is_said(
     if rank <= told.network:
         return True
     network, *others = (since is not None and since > told.episode_at for since in came)
-    is_later = at - told.episode_at > rules.quiet_seconds
+    is_later = at - told.episode_at > rules.again_seconds
     return rank <= told.episode and not (network and (is_later or any(others)))

@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
+from msgspec.structs import replace
 
 from twinguard.decide.threats.values import NetworkKind
 
@@ -58,6 +61,17 @@ class Window(Struct, frozen=True, kw_only=True):
     is_colleague: bool = False
     is_flagged: bool = False
     is_old: bool = False
+
+    def shown_by(self, parts: Iterable[tuple[int, str]]) -> Window:
+        """The window as one use shows it: what is new counts where it is new in this use, too.
+
+        A colleague's new program and another one's journey are two events, not one thief's."""
+        own = dict(parts)
+        novel = tuple(
+            new if own.get(at) in {one.value for one in new} else ()
+            for at, new in enumerate(self.novel)
+        )
+        return replace(self, novel=novel) if novel != self.novel else self
 
 
 class Sliding:
