@@ -20,6 +20,7 @@ from servers import free_port
 from twinguard import config
 from twinguard.cli.costs_source import opened
 from twinguard.cli.stage import Stage
+from twinguard.decide.ledger import Wanted
 from twinguard.decide.months import before
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
 from twinguard.errors import Unavailable
@@ -174,7 +175,7 @@ def _ledger(pipeline: Pipeline, kind: str) -> MemoryLedger:
     kind_of = BrokenLedger if kind == BROKEN else MemoryLedger
     ledger = kind_of(budgets_of(STAGING), restore=book.known)
     if kind == NORMAL:
-        ledger.hold("r1", 1, (environment_of(STAGING), ACME), 250_000_000, 3_600)
+        ledger.hold(Wanted("r1", 1, (environment_of(STAGING), ACME), 250_000_000, 3_600))
     return ledger
 
 

@@ -21,7 +21,7 @@ import servers
 from guarding import KEY_ID
 from ledgers import ACME, nothing
 from threats import START
-from twinguard.decide.ledger import Budgets, Held, ScopeKind
+from twinguard.decide.ledger import Budgets, Held, ScopeKind, Wanted
 from twinguard.decide.threats.values import Use
 from twinguard.errors import Unavailable
 from twinguard.guard import Guard
@@ -120,7 +120,7 @@ def ledger_of(server):
 
 
 def held(ledger, number=1):
-    return ledger.hold(f"request-{number}", 1, (ACME,), 1, 60)
+    return ledger.hold(Wanted(f"request-{number}", 1, (ACME,), 1, 60))
 
 
 def test_one_token_serves_all_connections_while_it_is_good(google, server):

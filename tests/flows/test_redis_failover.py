@@ -18,7 +18,7 @@ import servers
 from guarding import KEY_ID, Clock, Site
 from ledgers import ACME, nothing
 from threats import START
-from twinguard.decide.ledger import NANOS, Budgets, Held, Refused, ScopeKind
+from twinguard.decide.ledger import NANOS, Budgets, Held, Refused, ScopeKind, Wanted
 from twinguard.decide.minutes import Allowance, Taken
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.errors import Unavailable
@@ -97,11 +97,15 @@ def answered(ask):
     return soon(tried, WITHIN)
 
 
+def wanted(name, dollars):
+    return Wanted(name, 1, (ACME,), dollars * NANOS, 60)
+
+
 def test_what_was_spent_stays_spent_and_nothing_is_spent_twice(cluster):
     ledger = open_ledger(
         cluster.url, uuid.uuid4().hex, Budgets({}, {ScopeKind.TENANT: 10 * NANOS}), nothing, ""
     )
-    first, kept = (ledger.hold(f"r{number}", 1, (ACME,), 4 * NANOS, 60) for number in (1, 2))
+    first, kept = (ledger.hold(wanted(f"r{number}", 4)) for number in (1, 2))
     assert isinstance(first, Held)
     ledger.settle(first, 3 * NANOS)
 
@@ -110,9 +114,9 @@ def test_what_was_spent_stays_spent_and_nothing_is_spent_twice(cluster):
     (standing,) = answered(lambda: ledger.totals([ACME]))
     assert (standing.spent, standing.held) == (3 * NANOS, 4 * NANOS)
     again = ledger.settle(first, 3 * NANOS)
-    assert isinstance(ledger.hold("r3", 1, (ACME,), 4 * NANOS, 60), Refused)
+    assert isinstance(ledger.hold(wanted("r3", 4)), Refused)
     ledger.release(kept)
-    assert isinstance(ledger.hold("r4", 1, (ACME,), 7 * NANOS, 60), Held)
+    assert isinstance(ledger.hold(wanted("r4", 7)), Held)
     assert again is not None
     assert ledger.totals([ACME])[0].spent == 3 * NANOS
 
