@@ -130,7 +130,8 @@ class BlockList:
 
     def _hear(self, restraint: Restraint) -> None:
         """Know of what the store pushed; one line for a block that was not known here."""
-        now, known = time.time(), self._held.get(restraint.key_id)
+        now = time.time()
+        known = self.held(restraint.key_id, now)
         is_news = known is None or known.curb is not Curb.BLOCK
         self.note(restraint)
         if is_news and restraint.curb is Curb.BLOCK:

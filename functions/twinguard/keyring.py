@@ -70,6 +70,7 @@ class Keyring:
         self._clock, self._seconds = clock, dt.timedelta(seconds=seconds)
         self._good, self._bad = _Shelf(), _Shelf()
         """Apart, so that nobody can push good keys out with made-up ones."""
+        self._forgotten = 0
         self._asking: dict[bytes, asyncio.Future[Named]] = {}
         self._fuse = Fuse()
 
@@ -95,6 +96,7 @@ class Keyring:
 
     def forget(self, key_id: str) -> None:
         """Ask anew whose secrets are this key's: one may have been rotated out meanwhile."""
+        self._forgotten += 1  # what is being looked up now may be of before
         self._good.expire(key_id)
 
     def is_down(self) -> bool:
@@ -116,7 +118,7 @@ class Keyring:
     def _asked(self, raw: str) -> Named:
         if not self._fuse.may_ask(time.monotonic()):
             return self._without(raw)
-        now = self._clock()
+        now, forgotten = self._clock(), self._forgotten
         try:
             found = self._keys.look_up(raw, now)
         except Unavailable as err:
@@ -129,7 +131,8 @@ class Keyring:
         named, digest = self._called(raw, found), _digest(raw)
         is_good = bool(_owner(found))
         (self._bad if is_good else self._good).drop(digest)
-        (self._good if is_good else self._bad).put(digest, _Kept(now + self._seconds, named))
+        until = now + self._seconds if forgotten == self._forgotten else _LONG_AGO
+        (self._good if is_good else self._bad).put(digest, _Kept(until, named))
         return named
 
     def _called(self, raw: str, found: CustomerKey | Refusal) -> Named:

@@ -73,22 +73,17 @@ class TheftFlow(Flow):
             return Report(f"batch {name} is known: changes nothing")
         oldest = now - dt.timedelta(hours=self.policy.events.max_age_hours)
         fresh = [one for one in batch if oldest <= one.at <= now + _AHEAD]
-        by_key: dict[str, Seen] = {}
         if self._keeper is not None:  # before anything is judged by what may be lost
             served = (one.key_id for one in fresh if one.status < FAILED)
             self._keeper.look_after(dict.fromkeys(served), now)
-        for one in sorted(fresh, key=lambda one: one.at):
-            seen = by_key.setdefault(one.key_id, Seen([], []))
-            answer = self._shown(one)
-            seen.used.append(Used(one.use, is_strange=answer.is_strange))
-            seen.found += answer.findings
+        by_key = self._seen(fresh)
         told, failed = [], []
         for key_id, seen in by_key.items():
             seen.found = [*self._unsaid.pop(key_id, ()), *seen.found]
             try:
                 if title := self._pursue(key_id, seen, name, now):
                     told.append(title)
-            except Unavailable as err:  # the other keys are dealt with all the same
+            except (Unavailable, Misconfigured) as err:  # the other keys are dealt with
                 failed.append(f"{key_id}: {err}")
                 self._remember(key_id, seen.found)
         if failed:
@@ -102,10 +97,8 @@ class TheftFlow(Flow):
 
     def lift(self, key_id: str, by: str, why: str, now: dt.datetime, *, is_owner: bool) -> str:
         """End what holds a key back on a person's word; in words, what that was."""
-        kept = self.theft_journal.case(key_id)
-        theft = kept.value.theft or Theft(
-            key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW
-        )
+        known = self.theft_journal.theft(key_id)
+        theft = known or Theft(key_id=key_id, opened_at=now, last_at=now, level=ThreatLevel.LOW)
         lifted = Restraint(
             key_id=key_id,
             curb=Curb.NONE,
@@ -121,11 +114,18 @@ class TheftFlow(Flow):
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)
-        if not theft.is_open:
-            return f"{key_id} is not held back any more; no incident was open"
-        # Also where there was none: what was found before and is only heard of later is over too.
-        self._finish(kept, thefts.ended(theft, by, why, now), by, now)
-        if kept.value.theft is None:
+
+        def over(case: Case) -> Case:
+            found = case.theft or theft
+            if found.findings != theft.findings:
+                raise Conflict(
+                    f"more was found of {key_id} meanwhile; look at it, and lift it again"
+                )
+            return Case(theft=thefts.ended(found, by, why, now))
+
+        # Also where none was open: what was found before and is only heard of later is over too.
+        self._carry_out(self._changed(key_id, over), by, now)
+        if known is None or not known.is_open:
             return f"{key_id} is not held back any more; no incident was open"
         return f"{key_id} is not held back any more; incident {theft.name} is over"
 
@@ -146,12 +146,28 @@ class TheftFlow(Flow):
     def end_quiet(self, now: dt.datetime) -> tuple[str, ...]:
         """End the incidents of keys that have been quiet for long; their names."""
         hours = self.policy.security.quiet_hours
-        over = thefts.quiet(self.theft_journal.open_thefts(), hours, now)
-        for theft in over:
+        why, names = f"nothing was found for {hours} hours", []
+        for theft in thefts.quiet(self.theft_journal.open_thefts(), hours, now):
             kept = self.theft_journal.case(theft.key_id)
-            why = f"nothing was found for {hours} hours"
-            self._finish(kept, thefts.ended(theft, "schedule", why, now), "schedule", now)
-        return tuple(theft.name for theft in over)
+            if kept.value.theft == theft:  # else it was used meanwhile: the next look decides
+                self._finish(kept, thefts.ended(theft, "schedule", why, now), "schedule", now)
+                names.append(theft.name)
+        return tuple(names)
+
+    def _seen(self, events: list[usage.UsageEvent]) -> dict[str, Seen]:
+        """What events show, by key, in the order of their time."""
+        by_key: dict[str, Seen] = {}
+        for one in sorted(events, key=lambda one: one.at):
+            seen = by_key.setdefault(one.key_id, Seen([], []))
+            try:
+                answer = self._shown(one)
+            except Unavailable:
+                for key_id, known in by_key.items():
+                    self._remember(key_id, known.found)
+                raise
+            seen.used.append(Used(one.use, is_strange=answer.is_strange))
+            seen.found += answer.findings
+        return by_key
 
     def _shown(self, event: usage.UsageEvent) -> Answer:
         """What an event showed where it was counted, or shows now."""
@@ -172,11 +188,14 @@ class TheftFlow(Flow):
 
         kept = self._changed(key_id, changed)
         if (theft := kept.value.theft) and (held := thefts.slipped(theft, seen.used)):
+            # From now on: stores keep it for as long as it spans, and its age is what is alarming.
+            held = replace(held, since=now.timestamp())
             self._step(theft, HoldBack(held), _ACTOR, now)
         return self._carry_out(kept, _ACTOR, now)
 
     def _remember(self, key_id: str, found: list[Finding]) -> None:
         """Keep what could not be recorded: the counters say a finding once, to whoever asked."""
+        found = [*self._unsaid.pop(key_id, ()), *found]
         if found and len(self._unsaid) < _UNSAID:
             self._unsaid[key_id] = found[-_UNSAID:]
 
@@ -210,7 +229,7 @@ class TheftFlow(Flow):
         begun = self.theft_journal.step_begins(theft, step, actor, now)
         try:
             title = self._do(step, theft)
-        except Unavailable as err:
+        except (Unavailable, Misconfigured) as err:
             self.theft_journal.step_ends(begun, "failed", str(err), now)
             raise
         self.theft_journal.step_ends(begun, "done", "", now)

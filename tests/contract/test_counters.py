@@ -467,6 +467,21 @@ def test_records_keep_nothing_of_them():
     assert store._memory._watch.tracked == 0
 
 
+@pytest.mark.parametrize("served", [True, False])
+def test_a_key_whose_baseline_was_evicted_is_counted_where_no_more_may_begin(shared, key, served):
+    """A full server forgets first what is seldom read; that is no failure of it."""
+    store, last = shared(), replace(made_up(0), key_id=key, status=200)
+    store.observe(last)
+    for number in range(100):
+        store.observe(made_up(number, status=200))
+    table = b"throttled:" + key.encode()
+    store._calls.ask(table, b"DEL", b"{%s}:base" % table)
+    other, later = shared(), replace(last, at=last.at + dt.timedelta(seconds=9))
+    count = other.observe if served else other.admit
+
+    assert count(later) == Answer()
+
+
 def begun(store):
     """The keys that a store remembers."""
     if hasattr(store, "_watch"):
@@ -484,6 +499,16 @@ def test_a_page_that_answers_everybody_makes_few_keys_known(opened):
     for number in range(250):
         tried(store, number, 200, address="10.0.0.9")
     assert begun(store) == 250, "a private network is nobody's on the Internet"
+
+
+def test_a_late_use_of_the_hour_before_lets_no_more_keys_begin(opened):
+    store, hour = opened(), dt.timedelta(hours=1)
+    for number in range(150):
+        call = made_up(number, status=200)
+        store.observe(call)
+        store.observe(replace(call, at=call.at - hour, key_id=f"late-{number}"))
+
+    assert begun(store) <= 200
 
 
 def test_a_key_begins_with_the_first_request_that_is_served(opened):

@@ -67,6 +67,18 @@ def test_a_day_that_its_past_does_not_explain_is_found_with_its_numbers():
     assert one.score > 5
 
 
+def test_a_dear_day_on_a_weekday_that_only_gives_back_is_found():
+    sunday = dt.date(2026, 11, 15)
+    rows = [
+        line(date, -20 if date.weekday() > 4 else 100 + date.toordinal() % 5)
+        for date in days_from(FIRST, sunday - ONE)
+    ]
+
+    rows.append(line(sunday, 500))
+
+    assert [one.date for one in look(rows, since=sunday, as_of=sunday)] == [sunday]
+
+
 def test_an_ordinary_day_is_not():
     assert look(usual(), since=LAST - 60 * ONE) == ()
 

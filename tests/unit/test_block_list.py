@@ -88,6 +88,12 @@ def test_a_block_after_a_throttle_and_one_that_comes_again_later_are_news(lines)
     assert len(lines((), (slowed,), (one,), (one,), (lifted,), (one,))) == 2
 
 
+def test_a_block_after_one_that_has_ended_by_itself_is_news(lines):
+    ended = replace(block(age=90), until=time.time() - 30)
+
+    assert len(lines((ended,), (block(),))) == 1
+
+
 class Silent:
     """A store that does not answer, and ends what follows it."""
 

@@ -165,6 +165,23 @@ def test_once_a_block_is_lifted_the_secret_that_was_replaced_is_nobodys_at_once(
     assert house.ring.name(stolen).id != key_id
 
 
+def test_a_look_up_that_was_under_way_when_a_block_is_lifted_does_not_count_after_it(house):
+    key_id, stolen = house.issue()
+    look_up = house.keys.look_up
+
+    def slow(raw, now):
+        found = look_up(raw, now)
+        house.rotate(key_id, dt.timedelta(0))
+        house.ring.forget(key_id)
+        house.keys.look_up = look_up
+        return found
+
+    house.keys.look_up = slow
+    house.ring.name(stolen)
+
+    assert house.ring.name(stolen).id != key_id
+
+
 def test_a_block_that_is_missing_when_all_are_read_anew_was_lifted_too():
     heard = []
     blocks = BlockList(open_counters("memory://"))

@@ -94,6 +94,16 @@ def test_requests_without_a_key_are_the_applications_own_question(site):
     assert site.tallies.read().get("admitted", 0) == 0
 
 
+def test_a_key_that_the_applications_look_up_calls_nothing_is_nobodys():
+    """Reported without a name, it would make its whole batch one that nobody can read."""
+    site = Site(key_id_of=lambda raw: PEPPERS.key_id(raw) if raw == KEY else "")
+    for key in ("made-up", KEY):
+        assert asyncio.run(site.get(key=key)).status_code == 200
+    site.close()
+
+    assert [event.key_id for event in site.topic.events] == [KEY_ID]
+
+
 def test_exempt_paths_are_never_looked_at(site):
     site.guard.counters.restrain(Restraint(key_id=KEY_ID, curb=Curb.BLOCK, since=START.timestamp()))
 

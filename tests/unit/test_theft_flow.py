@@ -17,7 +17,7 @@ from twinguard.decide.model import Alert, AlertState
 from twinguard.decide.restraints import Curb, Restraint
 from twinguard.decide.thefts import absorbed, due
 from twinguard.decide.threats.values import Detector, Finding, ThreatLevel
-from twinguard.errors import BadEvent, Unavailable
+from twinguard.errors import BadEvent, Conflict, Unavailable
 from twinguard.flow import Ports
 from twinguard.parse import Event
 from twinguard.policy import Level
@@ -289,6 +289,19 @@ def test_one_key_that_fails_does_not_hold_up_the_others(here, monkeypatch):
     assert here.held().curb is Curb.BLOCK
 
 
+def test_a_providers_key_that_cannot_be_rotated_does_not_hold_up_the_others():
+    secrets = {"openai": msgspec.convert({"readers": ["user:a@b.com"]}, type_of_secret())}
+    here = Here(replace(POLICY, secrets=secrets))
+    flow = TheftFlow(here.policy, here.flow.ports, here.counters)
+    found = [counted(finding(key=key), key=key) for key in ("openai", KEY)]
+    with pytest.raises(Unavailable, match="openai: TWINGUARD_SECRET_TOPIC is missing"):
+        flow.on_usage(Event("1", NOW, encoded(found), {}), NOW)
+    outcomes = [row.value.get("outcome") for row in here.records.find("audit")]
+
+    assert here.counters._held[KEY].curb is Curb.THROTTLE
+    assert outcomes.count("failed") == 1
+
+
 # --- how it ends ---------------------------------------------------------------------------------
 
 
@@ -312,13 +325,48 @@ def test_what_was_never_an_incident_can_be_lifted_too(here):
     assert here.held() is None
 
 
-def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(here):
+@pytest.mark.parametrize("had_one", [False, True])
+def test_what_was_found_before_a_lift_and_is_heard_of_after_it_blocks_nobody(here, had_one):
     later = NOW + dt.timedelta(minutes=5)
+    if had_one:  # an incident that ended long before
+        here.flow.lift(KEY, "eve", "it was us", NOW - QUIET, is_owner=True)
     here.flow.lift(KEY, "eve", "it was us", later, is_owner=True)
     here.take([counted(finding(ThreatLevel.CRITICAL))], later)
 
     assert here.held(at=later) is None
     assert here.topics.alerts == []
+
+
+def meanwhile(here, monkeypatch, *findings):
+    """Have the key used while a person lifts what holds it back, once."""
+    restrain = here.counters.restrain
+
+    def restraining(restraint):
+        restrain(restraint)
+        if restraint.curb is Curb.NONE:
+            monkeypatch.undo()
+            here.take([counted(*findings, at=NOW + dt.timedelta(seconds=9))])
+
+    monkeypatch.setattr(here.counters, "restrain", restraining)
+
+
+def test_a_key_that_is_used_while_it_is_lifted_is_lifted(here, monkeypatch):
+    here.take([counted(finding(ThreatLevel.HIGH))])
+    meanwhile(here, monkeypatch)
+    here.flow.lift(KEY, "eve", "it was us", NOW + dt.timedelta(minutes=1), is_owner=True)
+    theft = here.flow.theft_journal.theft(KEY)
+
+    assert (theft.ended_by, theft.sources[AWAY].requests) == ("eve", 2)
+
+
+def test_what_is_found_while_a_key_is_lifted_is_for_a_person_to_look_at(here, monkeypatch):
+    here.take([counted(finding(ThreatLevel.HIGH))])
+    meanwhile(here, monkeypatch, finding(ThreatLevel.CRITICAL, NOW + dt.timedelta(seconds=9)))
+    with pytest.raises(Conflict, match="more was found of"):
+        here.flow.lift(KEY, "eve", "it was us", NOW + dt.timedelta(minutes=1), is_owner=True)
+
+    assert here.flow.theft_journal.theft(KEY).is_open
+    assert here.held().curb is Curb.BLOCK
 
 
 def test_a_key_id_with_a_slash_names_its_incident_all_the_same(here):
@@ -365,6 +413,24 @@ def test_a_throttle_ends_by_itself_and_the_incident_after_a_quiet_day(here):
     assert here.flow.end_quiet(NOW + dt.timedelta(hours=26)) == ()
     assert here.topics.alerts[-1].state is AlertState.ENDED
     assert here.held(at=NOW + dt.timedelta(hours=25)) is None
+
+
+def test_what_is_found_while_quiet_incidents_end_is_an_incident_of_its_own(here, monkeypatch):
+    for key in ("a", "b"):
+        here.take([counted(finding(key=key), key=key)])
+    later, end = NOW + dt.timedelta(hours=25), here.flow._finish
+
+    def finish(kept, theft, *words):
+        if theft.key_id == "a":
+            found = counted(finding(ThreatLevel.CRITICAL, later, "b"), at=later, key="b")
+            here.take([found], later)
+        end(kept, theft, *words)
+
+    flow = here.flow
+    monkeypatch.setattr(flow, "_finish", finish)
+
+    assert [name.partition("/")[0] for name in flow.end_quiet(later)] == ["a"]
+    assert [theft.level for theft in flow.theft_journal.open_thefts()] == [ThreatLevel.CRITICAL]
 
 
 def test_a_blocked_key_stays_an_incident_until_a_person_looks(here):
@@ -514,6 +580,27 @@ def test_what_was_found_while_the_records_were_away_is_not_forgotten(monkeypatch
     assert served(here) == 40
 
 
+def test_what_was_found_before_the_counters_went_away_is_not_forgotten(monkeypatch):
+    here = known_key()
+    flow, observe = here.flow, here.counters.observe
+    monkeypatch.setattr(Here, "flow", flow)
+    last = replace(TRIED[-1], at=TRIED[-1].at + dt.timedelta(seconds=1), key_id="other")
+
+    def observing(one):
+        if one.key_id == "other":
+            raise Unavailable("away")
+        return observe(one)
+
+    with monkeypatch.context() as away:
+        away.setattr(here.counters, "observe", observing)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="away"):
+                here.take([*TRIED, last], last.at, "again")
+    here.take([*TRIED, last], last.at, "again")
+
+    assert here.held(at=last.at).curb is Curb.BLOCK
+
+
 def test_strange_uses_that_a_shared_store_counted_belong_to_the_incident_too(here):
     early = [counted(at=NOW - dt.timedelta(seconds=n), strange=True) for n in (3, 2)]
     usual = counted(at=NOW - dt.timedelta(seconds=1))
@@ -576,6 +663,20 @@ def test_a_block_that_the_counters_lost_is_put_back(here, seconds, is_back):
 
     assert (here.held(at=at) is not None) is is_back
     assert here.audit().count("HoldBack") == 1 + is_back
+
+
+def test_a_block_that_is_put_back_is_new_and_ends_when_it_was_to_end():
+    """Stores keep a block for as long as it spans; instances alarm by how old one is."""
+    block = replace(POLICY.security.responses.critical, hours=24)
+    responses = replace(POLICY.security.responses, critical=block)
+    here = Here(replace(POLICY, security=replace(POLICY.security, responses=responses)))
+    here.take([counted(finding(ThreatLevel.CRITICAL))])
+    here.counters = open_counters("memory://")
+    at = NOW + dt.timedelta(hours=23)
+    here.take([counted(at=at)], at)
+    held = here.held(at=at)
+
+    assert (held.since, held.until) == (at.timestamp(), (NOW + QUIET).timestamp())
 
 
 def test_a_key_that_began_anew_is_told_what_was_usual_before():

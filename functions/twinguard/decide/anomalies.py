@@ -228,7 +228,7 @@ def _expected(date: dt.date, past: Sequence[float], on: dt.date | None = None) -
     scale = max(scale, 0.1 * abs(level))
     least = max(0.5 * sum(flat) / len(flat), 1e-12)
     times = [value / max(at, least) for value, at in zip(flat, rolling, strict=True)]
-    unit = max(level, least) * factor
+    unit = max(max(level, least) * factor, 1e-12)
     return _Expectation(level * factor, low * factor, max(scale * factor, 1e-12), unit, times)
 
 

@@ -348,7 +348,9 @@ local function observe()
   if s[VERSION] ~= q.version then
     local base = call('GET', ID .. 'base')
     if base then return { STALE, base } end
-    return cmsgpack.pack({ SEED })
+    if q.version > 0 or q.served then return cmsgpack.pack({ SEED }) end
+    s = fresh() -- its baseline is lost, and it has yet to begin again
+    s[HOUR] = q.hour
   end
   if at <= s[AT] then
     -- A request that is here now is not late: another instance's clock is ahead.

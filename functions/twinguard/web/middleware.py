@@ -52,7 +52,8 @@ class SecurityMiddleware:
     """Turns stolen keys away, tells routes of suspicious ones, and reports what was used.
 
     `key_id_of` turns a raw key into its id: `Keyring.named`, or a look-up of the application's,
-    which may be awaited. The look-up must check the key: an id that is only claimed is nobody's.
+    which may be awaited. The look-up must check the key: an id that is only claimed is nobody's,
+    and nobody's key has an empty one: such a request is as one without a key.
     `places` hears the client's country where the policy names the load balancer's header for it.
     What `ignores` says is only held back, neither counted nor reported. `refuse` answers HTTP
     instead of the application, in its own shape.
@@ -103,7 +104,7 @@ class SecurityMiddleware:
             await self._end_here(scope, send, Refused(400, "send one API key"))
             return
         self.guard.start()
-        named = [await self._named(raw) for raw in shown]
+        named = [one for raw in shown if (one := await self._named(raw)).id]
         uses = self._uses(scope, named)
         verdicts = [await self._verdict(*one) for one in zip(uses, named, strict=True)]
         for use, verdict in zip(uses, verdicts, strict=True):

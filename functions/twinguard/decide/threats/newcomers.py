@@ -44,7 +44,7 @@ class Newcomers:
 
     def _may_begin(self, source: Source, hour: int) -> bool:
         """False where too many keys have begun from this source within the hour."""
-        if hour != self._hour or len(self._begun) >= self._rules.cached:
+        if hour > self._hour or len(self._begun) >= self._rules.cached:
             self._hour, self._begun = hour, {}
         if not is_limited(source):
             return True
