@@ -116,7 +116,7 @@ def test_a_lift_that_says_nothing_of_the_owner_lets_the_thief_be_found_again(ope
     lifter.restrain(restraint(key, Curb.NONE))
     again = [replace(one, at=one.at + dt.timedelta(hours=2)) for one in of(key, THEFT)]
 
-    assert max(found(finder, again)) == max(before)
+    assert max(found(finder, again)) >= max(before)
 
 
 def test_what_is_over_is_asked_for_a_day_longer_and_then_gone(key):
