@@ -80,14 +80,15 @@ class Keyring:
             return known
         digest = _digest(raw)
         asking = self._asking.get(digest)
-        if asking is None:
+        if is_first := asking is None:
             asking = asyncio.ensure_future(asyncio.to_thread(self._asked, raw))
             self._asking[digest] = asking
             asking.add_done_callback(lambda _: self._asking.pop(digest, None))
         try:
             return await asyncio.wait_for(asyncio.shield(asking), PATIENCE)
         except TimeoutError:
-            self._failed(f"no answer within {PATIENCE:g} seconds")
+            if is_first:  # one look-up fails once, however many wait for it
+                self._failed(f"no answer within {PATIENCE:g} seconds")
             return self._without(raw)
 
     def name(self, raw: str) -> Named:

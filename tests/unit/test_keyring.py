@@ -391,6 +391,24 @@ def test_a_store_that_is_slow_does_not_make_requests_wait_for_it(house, monkeypa
     assert not asyncio.run(waiting()).is_sure
 
 
+def test_one_slow_look_up_is_one_failure_however_many_wait_for_it(house, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    _, raw = house.issue()
+    house.store.may_answer.clear()
+
+    async def waiting():
+        try:
+            return await asyncio.gather(*(house.ring.named(raw) for _ in range(5)))
+        finally:
+            house.down = house.ring.is_down()
+            house.store.may_answer.set()
+
+    found = asyncio.run(waiting())
+
+    assert [one.is_sure for one in found] == [False] * 5
+    assert not house.down, "other keys are still asked for"
+
+
 def test_a_key_itself_is_remembered_nowhere(house):
     _, raw = house.issue()
     house.status(raw)
