@@ -16,6 +16,7 @@ import typer
 from twinguard import config
 from twinguard.cli import reference_commands, reference_policy, reference_signals, running_costs
 from twinguard.cli.exits import exiting
+from twinguard.cli.fresh import kept_fresh
 from twinguard.cli.markdown import table
 from twinguard.errors import Misconfigured
 from twinguard.policy import Environment, Policy
@@ -100,20 +101,8 @@ def main(
 ) -> None:
     """Keep the lists in the documents fresh; exit code 1 if one is not, 2 if one has no place."""
     with exiting():
-        stale = {
-            path: text
-            for path, text in fresh(REPOSITORY).items()
-            if text != path.read_text(encoding="utf-8")
-        }
-    for path, text in stale.items():
-        name = path.relative_to(REPOSITORY)
-        if write:
-            path.write_text(text, encoding="utf-8")
-            typer.echo(f"written: {name}")
-        else:
-            typer.echo(f"{name} is not what the code says: make schema", err=True)
-    if stale and not write:
-        raise typer.Exit(1)
+        texts = fresh(REPOSITORY)
+    kept_fresh(texts, REPOSITORY, "is not what the code says: make schema", write=write)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from twinguard.cli.fresh import kept_fresh
 from twinguard.cli.terraform import REPOSITORY
 from twinguard.errors import Misconfigured
 
@@ -136,20 +137,8 @@ def main(
     *, write: Annotated[bool, typer.Option(help="Rewrite the READMEs; otherwise compare.")] = False
 ) -> None:
     """Keep the tables in the modules' READMEs fresh; exit code 1 if one is not."""
-    stale = False
-    for module in modules(REPOSITORY):
-        path, text = module / "README.md", documented(module)
-        if text == path.read_text(encoding="utf-8"):
-            continue
-        name = path.relative_to(REPOSITORY)
-        if write:
-            path.write_text(text, encoding="utf-8")
-            typer.echo(f"written: {name}")
-        else:
-            typer.echo(f"{name} is not what the module says: make docs", err=True)
-            stale = True
-    if stale:
-        raise typer.Exit(1)
+    texts = {module / "README.md": documented(module) for module in modules(REPOSITORY)}
+    kept_fresh(texts, REPOSITORY, "is not what the module says: make docs", write=write)
 
 
 if __name__ == "__main__":
